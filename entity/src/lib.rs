@@ -1,0 +1,26 @@
+//! The tables of buynow as sea-orm entities: one table per file, no logic.
+//!
+//! Money is integer fen, times are UTC milliseconds, weights are grams; every row belongs to a
+//! mini-program (`wxapp_id`). What the values of a state column mean is decided in `domain`.
+
+pub mod batch_marker;
+pub mod category;
+pub mod goods;
+pub mod id_block;
+pub mod idempotency;
+pub mod incident;
+pub mod message_grant;
+pub mod notification;
+pub mod order;
+pub mod order_address;
+pub mod order_goods;
+pub mod payment;
+pub mod payment_attempt;
+pub mod refund;
+pub mod schema_info;
+pub mod session;
+pub mod sku;
+pub mod stock_entry;
+pub mod user;
+pub mod user_address;
+pub mod wxapp;

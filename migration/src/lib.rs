@@ -1,0 +1,24 @@
+//! The schema of buynow, one step per file. How it is locked and run: `buynow::store::migrate`.
+
+pub use sea_orm_migration::prelude::*;
+
+mod m20261125_000001_create_shop;
+mod m20261125_000002_create_orders;
+mod m20261125_000003_create_payments;
+mod m20261125_000004_create_messages;
+mod m20261125_000005_create_housekeeping;
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261125_000001_create_shop::Migration),
+            Box::new(m20261125_000002_create_orders::Migration),
+            Box::new(m20261125_000003_create_payments::Migration),
+            Box::new(m20261125_000004_create_messages::Migration),
+            Box::new(m20261125_000005_create_housekeeping::Migration),
+        ]
+    }
+}
