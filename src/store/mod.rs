@@ -4,9 +4,13 @@
 //! a [`Write`] for the journal, or are called by it inside its transaction. Exceptions are the
 //! commands that run beside or without a server: migrations and [`seed`].
 
+pub mod accounts;
+pub mod catalogue;
 pub mod db;
 pub mod ids;
 pub mod migrate;
+pub mod order_views;
+pub mod page;
 pub mod seal;
 pub mod wxapps;
 
