@@ -5,6 +5,7 @@
 //! commands that run beside or without a server: migrations and [`seed`].
 
 pub mod accounts;
+pub mod audit;
 pub mod catalogue;
 pub mod db;
 pub mod ids;
