@@ -13,6 +13,10 @@ pub mod migrate;
 pub mod order_views;
 pub mod page;
 pub mod seal;
+pub mod seed;
 pub mod wxapps;
 
 pub use db::{Readers, StoreError, Write};
+
+#[cfg(test)]
+mod read_tests;

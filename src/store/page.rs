@@ -28,8 +28,4 @@ impl<T> Page<T> {
         let next = if more { items.last().map(place) } else { None };
         Self { items, next }
     }
-
-    pub(crate) fn empty() -> Self {
-        Self { items: Vec::new(), next: None }
-    }
 }
