@@ -1,6 +1,9 @@
 //! buynow: an actor-based order engine for WeChat mini-program shops. Start with ARCHITECTURE.md.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod http;
 pub mod store;
+pub mod telemetry;
