@@ -1,5 +1,7 @@
 //! buynow: an actor-based order engine for WeChat mini-program shops. Start with ARCHITECTURE.md.
 
+pub mod actors;
 pub mod clock;
 pub mod domain;
+pub mod metrics;
 pub mod store;

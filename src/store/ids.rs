@@ -67,7 +67,7 @@ impl Ids {
     /// How many blocks the next commit should take so that `needed` ids are there.
     pub fn blocks_wanted(&self, needed: usize) -> i64 {
         let needed = i64::try_from(needed).unwrap_or(i64::MAX / 2);
-        let missing = i64::max(0, needed + LOW_WATER - left(&self.lock()));
+        let missing = Ord::max(0, needed + LOW_WATER - left(&self.lock()));
         (missing + BLOCK - 1) / BLOCK
     }
 
