@@ -8,5 +8,8 @@
 //! Invariant: *refused* (WeChat said so, in a message whose signature holds) and *unknown* (no
 //! usable word came back) are different types everywhere. Nothing unknown is ever taken for either.
 
+pub mod pay;
 pub mod sign;
+pub mod time;
+mod transport;
 pub mod xml;
