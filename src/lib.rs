@@ -5,3 +5,4 @@ pub mod clock;
 pub mod domain;
 pub mod metrics;
 pub mod store;
+pub mod wechat;
