@@ -13,6 +13,8 @@ use super::time::Timestamp;
 pub enum PlaceRefusal {
     #[error("SKU {0} does not exist")]
     UnknownSku(SkuId),
+    #[error("the address does not exist")]
+    UnknownAddress,
     #[error("SKU {0} is not on sale")]
     OffSale(SkuId),
     #[error("SKU {sku} has {available} left")]

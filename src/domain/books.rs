@@ -6,8 +6,8 @@ use super::address::Address;
 use super::attempt::Attempt;
 use super::goods::{Goods, Sku};
 use super::id::{
-    AttemptId, GoodsId, IdempotencyKey, LineId, OrderId, PaymentId, RefundId, SkuId, StockEntryId,
-    UserId, WxappId,
+    AddressId, AttemptId, GoodsId, IdempotencyKey, LineId, OrderId, PaymentId, RefundId, SkuId,
+    StockEntryId, UserId, WxappId,
 };
 use super::notification::NewNotification;
 use super::order::{CloseReason, Line, Order};
@@ -156,6 +156,8 @@ pub struct Books {
     /// Pieces in live orders of a buyer, for goods that have a limit.
     pub bought: BTreeMap<(UserId, GoodsId), i64>,
     pub keys: BTreeMap<KeyRef, KeyBinding>,
+    /// Entries of address books that orders of this batch name, with their owners.
+    pub address_book: BTreeMap<AddressId, (UserId, Address)>,
     pub addresses: Vec<(OrderId, WxappId, Address)>,
     pub entries: Vec<StockEntry>,
     pub notifications: Vec<NewNotification>,

@@ -6,14 +6,17 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod batch;
 pub mod catalogue;
 pub mod db;
 pub mod ids;
 pub mod migrate;
 pub mod order_views;
 pub mod page;
+mod rows;
 pub mod seal;
 pub mod seed;
+pub mod stock;
 pub mod wxapps;
 
 pub use db::{Readers, StoreError, Write};

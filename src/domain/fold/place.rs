@@ -6,7 +6,7 @@ use crate::domain::attempt::{Attempt, AttemptState, AttemptTerms, NotPayable, ch
 use crate::domain::books::{Books, EntryKind, Kept, KeyBinding, KeyRef};
 use crate::domain::cart::Cart;
 use crate::domain::goods::DeductStock;
-use crate::domain::id::{AttemptId, OrderId, OutTradeNo, UserId, WxappId};
+use crate::domain::id::{AddressId, AttemptId, OrderId, OutTradeNo, UserId, WxappId};
 use crate::domain::money::Money;
 use crate::domain::order::{Line, Order, OrderEvent, OrderState, Paid};
 use crate::domain::price::{Amounts, FreightPolicy};
@@ -22,7 +22,7 @@ pub struct Place {
     pub key: KeyClaim,
     pub order_no: OutTradeNo,
     pub cart: Cart,
-    pub address: Address,
+    pub address: AddressId,
     pub remark: String,
     pub expect_pay: Option<Money>,
     pub freight: FreightPolicy,
@@ -65,6 +65,14 @@ pub(super) fn place(
         }
         return Ok(Placed::Replay(bound.result));
     }
+    let (owner, address) = books
+        .address_book
+        .get(&place.address)
+        .cloned()
+        .ok_or(PlaceRefusal::UnknownAddress)?;
+    if owner != place.user {
+        return Err(PlaceRefusal::UnknownAddress);
+    }
     let priced = check(books, &place, now)?;
     let amounts = priced.amounts;
     let mut drafts = lines(&priced, place.order);
@@ -74,7 +82,7 @@ pub(super) fn place(
         }
     }
     Ok(Placed::New(Box::new(enter(
-        books, place, amounts, drafts, now,
+        books, place, address, amounts, drafts, now,
     ))))
 }
 
@@ -138,6 +146,7 @@ fn lines(priced: &Priced<'_>, order: OrderId) -> Vec<Line> {
 fn enter(
     books: &mut Books,
     place: Place,
+    address: Address,
     amounts: Amounts,
     lines: Vec<Line>,
     now: Timestamp,
@@ -170,7 +179,7 @@ fn enter(
     books.keys.insert(place.key.key, binding);
     books
         .addresses
-        .push((order.id, order.wxapp, place.address.clone()));
+        .push((order.id, order.wxapp, address.clone()));
     books.orders.insert(order.id, Kept::new(order.clone()));
     books.lines.insert(order.id, lines.clone());
     settle_free_order(books, &order, now);
@@ -181,7 +190,7 @@ fn enter(
     NewOrder {
         order,
         lines,
-        address: place.address,
+        address,
     }
 }
 
