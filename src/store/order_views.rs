@@ -29,14 +29,8 @@ pub enum ListState {
 }
 
 impl ListState {
-    const ALL: [Self; 6] = [
-        Self::Unpaid,
-        Self::Paid,
-        Self::Shipped,
-        Self::Completed,
-        Self::Closed,
-        Self::Refunded,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Unpaid, Self::Paid, Self::Shipped, Self::Completed, Self::Closed, Self::Refunded];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -258,10 +252,7 @@ fn line(row: order_goods::Model) -> Result<LineView, StoreError> {
     })
 }
 
-async fn addresses(
-    readers: &Readers,
-    orders: &[i64],
-) -> Result<HashMap<i64, Address>, StoreError> {
+async fn addresses(readers: &Readers, orders: &[i64]) -> Result<HashMap<i64, Address>, StoreError> {
     let rows = order_address::Entity::find()
         .filter(order_address::Column::OrderId.is_in(orders.iter().copied()))
         .all(readers.db())
@@ -294,10 +285,7 @@ async fn received(readers: &Readers, orders: &[i64]) -> Result<HashMap<i64, i64>
     Ok(received)
 }
 
-async fn refunds_open(
-    readers: &Readers,
-    orders: &[i64],
-) -> Result<HashMap<i64, bool>, StoreError> {
+async fn refunds_open(readers: &Readers, orders: &[i64]) -> Result<HashMap<i64, bool>, StoreError> {
     let rows: Vec<(i64, String)> = refund::Entity::find()
         .select_only()
         .column(refund::Column::OrderId)
@@ -316,9 +304,10 @@ async fn refunds_open(
 fn view(row: order::Model, parts: &mut Parts) -> Result<OrderView, StoreError> {
     let nonsense = |what: &str| StoreError::row("order", what);
     let state = ListState::parse(&row.state).ok_or_else(|| nonsense(&row.state))?;
-    let close_reason = row.close_reason.as_deref().map(|reason| {
-        CloseReason::parse(reason).ok_or_else(|| nonsense(reason))
-    });
+    let close_reason = row
+        .close_reason
+        .as_deref()
+        .map(|reason| CloseReason::parse(reason).ok_or_else(|| nonsense(reason)));
     let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
     Ok(OrderView {
         id: OrderId::parse(row.id).map_err(|error| StoreError::row("order", error))?,
