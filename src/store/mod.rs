@@ -4,13 +4,22 @@
 //! a [`Write`] for the journal, or are called by it inside its transaction. Exceptions are the
 //! commands that run beside or without a server: migrations and [`seed`].
 
+pub mod accounts;
+pub mod audit;
 pub mod batch;
+pub mod catalogue;
 pub mod db;
 pub mod ids;
 pub mod migrate;
+pub mod order_views;
+pub mod page;
 mod rows;
 pub mod seal;
+pub mod seed;
 pub mod stock;
 pub mod wxapps;
 
 pub use db::{Readers, StoreError, Write};
+
+#[cfg(test)]
+mod read_tests;
