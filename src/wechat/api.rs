@@ -6,7 +6,6 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::web::Bytes;
 use awc::http::Method;
 use serde_json::Value;
 
@@ -102,10 +101,10 @@ impl ApiClient {
         &self,
         path: &'static str,
         question: &Question<'_>,
-    ) -> Result<Bytes, CallError> {
+    ) -> Result<Vec<u8>, CallError> {
         let (method, query, body) = match question {
-            Question::Get(query) => (Method::GET, *query, Bytes::new()),
-            Question::Post { query, json } => (Method::POST, *query, Bytes::from(json.to_string())),
+            Question::Get(query) => (Method::GET, *query, String::new()),
+            Question::Post { query, json } => (Method::POST, *query, json.to_string()),
         };
         let content_type = "application/json";
         let within = self.call_timeout;

@@ -6,5 +6,6 @@ mod api;
 mod certificate;
 mod logs;
 mod pay;
+mod rules;
 mod stub;
 mod vectors;
