@@ -10,8 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::web::Bytes;
-use awc::error::SendRequestError;
+use awc::error::{PayloadError, SendRequestError};
 use awc::http::{Method, StatusCode, Uri, header};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -100,7 +99,8 @@ pub(super) struct Call<'a> {
     pub path: &'static str,
     pub query: &'a [(&'a str, &'a str)],
     pub content_type: &'static str,
-    pub body: Bytes,
+    /// Empty for none.
+    pub body: String,
     /// Limit for the whole call: connection, request, answer, and the repeat if there is one.
     pub within: Duration,
 }
@@ -135,7 +135,7 @@ impl Transport {
     }
 
     /// Sends, and once more at once when no connection came about: then nothing was sent.
-    pub async fn send(&self, call: &Call<'_>) -> Result<Bytes, CallError> {
+    pub async fn send(&self, call: &Call<'_>) -> Result<Vec<u8>, CallError> {
         let attempts = async {
             match self.send_once(call).await {
                 Err(CallError::NotSent) => self.send_once(call).await,
@@ -145,7 +145,7 @@ impl Transport {
         tokio::time::timeout(call.within, attempts).await.unwrap_or(Err(CallError::Timeout))
     }
 
-    async fn send_once(&self, call: &Call<'_>) -> Result<Bytes, CallError> {
+    async fn send_once(&self, call: &Call<'_>) -> Result<Vec<u8>, CallError> {
         let url = format!("{}{}", self.base, call.path);
         let mut request = self.client.request(call.method.clone(), url);
         if !call.query.is_empty() {
@@ -158,10 +158,11 @@ impl Transport {
         if answer.status() != StatusCode::OK {
             return Err(CallError::Status(answer.status().as_u16()));
         }
-        answer.body().limit(LIMIT_BYTES).await.map_err(|error| match error {
-            awc::error::PayloadError::Overflow => CallError::TooLarge,
-            _ => CallError::Broken,
-        })
+        match answer.body().limit(LIMIT_BYTES).await {
+            Ok(body) => Ok(body.to_vec()),
+            Err(PayloadError::Overflow) => Err(CallError::TooLarge),
+            Err(_) => Err(CallError::Broken),
+        }
     }
 }
 

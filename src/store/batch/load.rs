@@ -9,11 +9,11 @@ use entity::{
 };
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, Set,
 };
 
-use super::super::db::StoreError;
+use super::super::db::{Readers, StoreError};
 use super::super::rows;
 use crate::domain::attempt::AttemptEvent;
 use crate::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation};
@@ -155,7 +155,7 @@ fn claim_row(claim: &KeyClaim, order: OrderId, now: Timestamp) -> idempotency::A
 }
 
 /// What keys are bound to.
-pub(in super::super) async fn read_keys<'a>(
+async fn read_keys<'a>(
     db: &impl ConnectionTrait,
     keys: impl Iterator<Item = &'a KeyRef>,
 ) -> Result<Vec<(KeyRef, KeyBinding)>, StoreError> {
@@ -171,6 +171,25 @@ pub(in super::super) async fn read_keys<'a>(
     }
     let rows = idempotency::Entity::find().filter(any).all(db).await?;
     rows.into_iter().map(read_key).collect()
+}
+
+/// What one key is bound to, if it is.
+pub async fn binding(readers: &Readers, key: &KeyRef) -> Result<Option<KeyBinding>, StoreError> {
+    let found = read_keys(readers.db(), std::iter::once(key)).await?;
+    Ok(found.into_iter().next().map(|(_, binding)| binding))
+}
+
+/// Adds all bound keys, page by page.
+pub async fn each_key(readers: &Readers, mut add: impl FnMut(&KeyRef)) -> Result<(), StoreError> {
+    let mut pages = idempotency::Entity::find()
+        .order_by_asc(idempotency::Column::CreatedAt)
+        .paginate(readers.db(), 10_000);
+    while let Some(page) = pages.fetch_and_next().await? {
+        for row in page {
+            add(&read_key(row)?.0);
+        }
+    }
+    Ok(())
 }
 
 fn read_key(row: idempotency::Model) -> Result<(KeyRef, KeyBinding), StoreError> {

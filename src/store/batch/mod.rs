@@ -8,7 +8,7 @@ mod load;
 mod marker;
 mod save;
 
-pub use load::{Claims, load};
+pub use load::{Claims, binding, each_key, load};
 pub use marker::{Marker, insert_marker, purge_markers};
 pub use save::save;
 

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::web::Bytes;
 use awc::http::Method;
 
 use super::answers::{self, REFUNDS_MAX, RefundAccepted, RefundStatus, Trade};
@@ -151,7 +150,7 @@ impl PayClient {
         path: &'static str,
         merchant: &Merchant,
         fields: Fields,
-    ) -> Result<Bytes, PayError> {
+    ) -> Result<Vec<u8>, PayError> {
         let (transport, within) = if path == REFUND {
             (&self.certified, self.refund_timeout)
         } else {
@@ -163,7 +162,7 @@ impl PayClient {
             path,
             query: &[],
             content_type: "text/xml; charset=utf-8",
-            body: Bytes::from(body),
+            body,
             within,
         };
         Ok(transport.send(&call).await?)
