@@ -11,7 +11,9 @@
 //! live on the engine arbiter, the journal on its own, everything that talks to WeChat on the io
 //! arbiter. Any actor can be made anew from the store at any moment; [`directory`] does so.
 
+pub mod directory;
 pub mod goods;
 pub mod journal;
+pub mod login;
 pub mod order;
 pub mod payment;

@@ -56,7 +56,9 @@ fn named_appid(request: &HttpRequest) -> Option<&str> {
 impl From<DirectoryError> for ApiError {
     fn from(error: DirectoryError) -> Self {
         match error {
-            DirectoryError::Unknown => Self::invalid(APPID_HEADER, "no mini-program of this server"),
+            DirectoryError::Unknown => {
+                Self::invalid(APPID_HEADER, "no mini-program of this server")
+            }
             other => Self::unavailable(other),
         }
     }

@@ -6,9 +6,9 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use actix_governor::governor::NotUntil;
 use actix_governor::governor::clock::{Clock, DefaultClock, QuantaInstant};
 use actix_governor::governor::middleware::NoOpMiddleware;
-use actix_governor::governor::NotUntil;
 use actix_governor::{Governor, GovernorConfig, GovernorConfigBuilder, KeyExtractor};
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header;
@@ -159,7 +159,8 @@ mod tests {
         let app = init_service(app).await;
         let mut statuses = Vec::new();
         for (token, address) in requests {
-            let mut request = TestRequest::get().peer_addr(format!("{address}:80").parse().unwrap());
+            let mut request =
+                TestRequest::get().peer_addr(format!("{address}:80").parse().unwrap());
             if !token.is_empty() {
                 request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
             }

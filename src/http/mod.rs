@@ -78,7 +78,8 @@ pub struct Parts {
 
 impl AppState {
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, clock, directory, journal, login, readers, ids, ready, metrics } = parts;
+        let Parts { config, clock, directory, journal, login, readers, ids, ready, metrics } =
+            parts;
         Self {
             permits: Arc::new(Semaphore::new(config.engine.queue_max)),
             limits: Limits::new(&config.server),

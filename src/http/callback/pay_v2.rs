@@ -21,9 +21,7 @@ use crate::wechat::pay::{NOTIFY_OK, notify_fail};
 const ANSWER_WITHIN: Duration = Duration::from_millis(4_500);
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(
-        web::resource("/wechat/pay/v2/notify/{wxapp_id}").route(web::post().to(notify)),
-    );
+    config.service(web::resource("/wechat/pay/v2/notify/{wxapp_id}").route(web::post().to(notify)));
 }
 
 async fn notify(
@@ -58,14 +56,11 @@ async fn hand_over(state: &AppState, wxapp: &str, body: Vec<u8>) -> NotifyReply 
 }
 
 fn answer(reply: NotifyReply) -> HttpResponse {
-    let (mut response, body, result) = match reply {
-        NotifyReply::Success => (HttpResponse::Ok(), NOTIFY_OK.to_owned(), "success"),
-        NotifyReply::Fail(reason) => (HttpResponse::Ok(), notify_fail(reason), "fail"),
-        NotifyReply::Unavailable => {
-            (HttpResponse::ServiceUnavailable(), notify_fail("try again"), "unavailable")
-        }
+    let (mut response, body) = match reply {
+        NotifyReply::Success => (HttpResponse::Ok(), NOTIFY_OK.to_owned()),
+        NotifyReply::Fail(reason) => (HttpResponse::Ok(), notify_fail(reason)),
+        NotifyReply::Unavailable => (HttpResponse::ServiceUnavailable(), notify_fail("try again")),
     };
-    crate::metrics::notification(result);
     response.insert_header((header::CONTENT_TYPE, "text/xml; charset=utf-8")).body(body)
 }
 

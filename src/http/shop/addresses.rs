@@ -188,11 +188,7 @@ pub async fn make_address_default(
 }
 
 /// The buyer's own address; another's is not found.
-async fn own(
-    state: &AppState,
-    shopper: &Shopper,
-    id: AddressId,
-) -> Result<BookAddress, ApiError> {
+async fn own(state: &AppState, shopper: &Shopper, id: AddressId) -> Result<BookAddress, ApiError> {
     let wxapp = shopper.shop.wxapp.id;
     let entry = accounts::address(&state.readers, wxapp, shopper.user, id).await?;
     entry.ok_or_else(|| ApiError::not_found("id"))

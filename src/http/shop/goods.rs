@@ -243,11 +243,7 @@ fn sale(starts: Option<Timestamp>, ends: Option<Timestamp>) -> Option<Sale> {
 impl From<catalogue::Spec> for Spec {
     fn from(spec: catalogue::Spec) -> Self {
         let value = |value: catalogue::SpecValue| SpecValue { id: value.id, value: value.value };
-        Self {
-            id: spec.id,
-            name: spec.name,
-            values: spec.values.into_iter().map(value).collect(),
-        }
+        Self { id: spec.id, name: spec.name, values: spec.values.into_iter().map(value).collect() }
     }
 }
 

@@ -93,8 +93,7 @@ pub async fn place_order(
     let placed = place(&state, &shopper, order).await?;
     let language = Language::of(request.headers());
     let answer = answer(&state, &shopper, &request, &placed, prepay, language).await;
-    let mut response =
-        if placed.replayed { HttpResponse::Ok() } else { HttpResponse::Created() };
+    let mut response = if placed.replayed { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(answer))
 }
 
@@ -221,8 +220,7 @@ pub async fn list_orders(
     let limit = page::limit(query.limit)?;
     let after = page::after(LIST, query.cursor.as_deref())?;
     let (readers, wxapp) = (&state.readers, shopper.shop.wxapp.id);
-    let page =
-        order_views::orders_page(readers, wxapp, shopper.user, filter, after, limit).await?;
+    let page = order_views::orders_page(readers, wxapp, shopper.user, filter, after, limit).await?;
     Ok(web::Json(OrdersPage {
         items: page.items.into_iter().map(OrderJson::from).collect(),
         next_cursor: page.next.map(|next| page::cursor(LIST, next)),

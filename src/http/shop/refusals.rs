@@ -99,7 +99,11 @@ mod tests {
         ];
         let max = Money::from_fen(100);
         for (refusal, code, detail) in [
-            (PlaceRefusal::UnknownSku(sku), "not_found", r#"{"field":"items[1].sku_id","sku_id":7}"#),
+            (
+                PlaceRefusal::UnknownSku(sku),
+                "not_found",
+                r#"{"field":"items[1].sku_id","sku_id":7}"#,
+            ),
             (PlaceRefusal::UnknownAddress, "not_found", r#"{"field":"address_id"}"#),
             (PlaceRefusal::OffSale(sku), "off_sale", r#"{"sku_id":7}"#),
             (

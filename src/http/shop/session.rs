@@ -18,9 +18,7 @@ use crate::store::accounts::{self, Session};
 
 pub fn routes(config: &mut ServiceConfig) {
     config.service(
-        web::resource("/session")
-            .route(web::post().to(log_in))
-            .route(web::delete().to(log_out)),
+        web::resource("/session").route(web::post().to(log_in)).route(web::delete().to(log_out)),
     );
 }
 
