@@ -14,6 +14,6 @@
 pub mod directory;
 pub mod goods;
 pub mod journal;
-pub mod login;
+pub mod messenger;
 pub mod order;
 pub mod payment;

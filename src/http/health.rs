@@ -1,6 +1,5 @@
 //! Whether the server lives and is ready, and what it has measured.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -30,7 +29,7 @@ pub async fn healthz() -> HttpResponse {
     responses((status = 200), (status = 503, description = "Not ready")))]
 pub async fn readyz(state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let not_ready = |part: &str| ApiError::new(Code::Unavailable).with("not_ready", part);
-    if !state.ready.load(Ordering::Acquire) {
+    if !*state.ready.borrow() {
         return Err(not_ready("server"));
     }
     let ping = tokio::time::timeout(PING_WAIT, state.readers.ping()).await;

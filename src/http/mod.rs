@@ -18,9 +18,7 @@ pub mod session_cache;
 pub mod shop;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use actix::Addr;
 use actix_cors::Cors;
 use actix_web::App;
 use actix_web::body::MessageBody;
@@ -29,12 +27,11 @@ use actix_web::http::{Method, header};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing_actix_web::TracingLogger;
 
 use crate::actors::directory::Directory;
 use crate::actors::journal::JournalHandle;
-use crate::actors::login::LoginActor;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Readers;
@@ -50,11 +47,10 @@ pub struct AppState {
     pub clock: Clock,
     pub directory: Directory,
     pub journal: JournalHandle,
-    pub login: Addr<LoginActor>,
     pub readers: Readers,
     pub ids: Arc<Ids>,
-    /// False: `/readyz` says so, and a load balancer sends nobody any more.
-    pub ready: Arc<AtomicBool>,
+    /// False: `/readyz` says so, a load balancer sends nobody any more, and nobody waits for WeChat.
+    pub ready: watch::Receiver<bool>,
     /// One for each order between admission and commit: the bound of the engine.
     pub permits: Arc<Semaphore>,
     pub limits: Limits,
@@ -69,16 +65,15 @@ pub struct Parts {
     pub clock: Clock,
     pub directory: Directory,
     pub journal: JournalHandle,
-    pub login: Addr<LoginActor>,
     pub readers: Readers,
     pub ids: Arc<Ids>,
-    pub ready: Arc<AtomicBool>,
+    pub ready: watch::Receiver<bool>,
     pub metrics: Option<PrometheusHandle>,
 }
 
 impl AppState {
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, clock, directory, journal, login, readers, ids, ready, metrics } =
+        let Parts { config, clock, directory, journal, readers, ids, ready, metrics } =
             parts;
         Self {
             permits: Arc::new(Semaphore::new(config.engine.queue_max)),
@@ -89,11 +84,18 @@ impl AppState {
             clock,
             directory,
             journal,
-            login,
             readers,
             ids,
             ready,
             metrics,
+        }
+    }
+
+    /// Ends when the server begins to go down; never while it is up.
+    pub async fn going_down(&self) {
+        let mut ready = self.ready.clone();
+        if ready.wait_for(|ready| !ready).await.is_err() {
+            std::future::pending().await
         }
     }
 

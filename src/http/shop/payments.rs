@@ -63,7 +63,12 @@ pub async fn prepay(
     let client = of_request(request, &state.config.server.trusted_proxies);
     let client_ip = client.map_or_else(|| "127.0.0.1".to_owned(), |client| client.to_string());
     let prepay = Prepay { order, user: shopper.user, client_ip };
-    let payment = shopper.shop.payment.send(prepay).await.map_err(ApiError::unavailable)?;
+    let prepaying = shopper.shop.payment.send(prepay);
+    let payment = tokio::select! {
+        payment = prepaying => payment.map_err(ApiError::unavailable)?,
+        // The order stands; the buyer asks again, maybe another process.
+        () = state.going_down() => return Err(ApiError::new(Code::Unavailable)),
+    };
     payment.map(Payment::from).map_err(prepay_error)
 }
 

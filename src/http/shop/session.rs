@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::views::time;
 use crate::actors::directory::Shop;
-use crate::actors::login::{ExchangeCode, ExchangeError, LoginError, Openid};
+use crate::actors::messenger::{Login, LoginError};
 use crate::domain::id::UserId;
 use crate::http::AppState;
 use crate::http::auth::{self, SESSION_SECONDS, Shopper, Tenant};
@@ -62,18 +62,14 @@ pub async fn log_in(
     Json(body): Json<LogIn>,
 ) -> Result<web::Json<LoggedIn>, ApiError> {
     let code = text("code", &body.code, 1, 128)?;
-    let exchange = ExchangeCode { wxapp: shop.wxapp.clone(), code };
-    let openid = state.login.send(exchange).await.map_err(ApiError::unavailable)?;
-    let Openid(openid) = openid.map_err(exchange_error)?;
-    let user = find_or_make(&state, &shop, &openid).await?;
+    let asked = shop.messenger.send(Login { code }).await.map_err(ApiError::unavailable)?;
+    let session = asked.map_err(login_error)?;
+    let user = find_or_make(&state, &shop, &session.openid).await?;
     let (token, expires_at) = open(&state, &shop, user.id).await?;
     Ok(web::Json(LoggedIn { token, expires_at, user: user.into() }))
 }
 
-fn exchange_error(error: ExchangeError) -> ApiError {
-    let ExchangeError::Wechat(error) = error else {
-        return ApiError::new(Code::Busy);
-    };
+fn login_error(error: LoginError) -> ApiError {
     match error {
         LoginError::CodeInvalid | LoginError::CodeUsed => {
             ApiError::invalid("code", error.to_string())
@@ -127,4 +123,25 @@ pub async fn log_out(state: Data<AppState>, shopper: Shopper) -> Result<HttpResp
     state.journal.write(accounts::revoke_session(backend, &shopper.token_hash, now)).await?;
     state.sessions.forget(&shopper.token_hash);
     Ok(HttpResponse::NoContent().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_wechat_says_of_a_code_has_a_code_of_ours() {
+        for (error, code) in [
+            (LoginError::CodeInvalid, "invalid_request"),
+            (LoginError::CodeUsed, "invalid_request"),
+            (LoginError::Blocked, "forbidden"),
+            (LoginError::TooFast, "rate_limited"),
+            (LoginError::Busy, "wechat_error"),
+            (LoginError::Configuration(40125), "wechat_error"),
+            (LoginError::Other(1), "wechat_error"),
+            (LoginError::Unknown, "wechat_error"),
+        ] {
+            assert_eq!(login_error(error).code().as_str(), code);
+        }
+    }
 }
