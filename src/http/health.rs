@@ -32,6 +32,9 @@ pub async fn readyz(state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     if !*state.ready.borrow() {
         return Err(not_ready("server"));
     }
+    if !*state.alive.borrow() || !state.directory.is_alive() {
+        return Err(not_ready("engine"));
+    }
     let ping = tokio::time::timeout(PING_WAIT, state.readers.ping()).await;
     if !matches!(ping, Ok(Ok(()))) {
         return Err(not_ready("database"));

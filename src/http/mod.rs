@@ -51,6 +51,8 @@ pub struct AppState {
     pub ids: Arc<Ids>,
     /// False: `/readyz` says so, a load balancer sends nobody any more, and nobody waits for WeChat.
     pub ready: watch::Receiver<bool>,
+    /// False: the journal can write no more.
+    pub alive: watch::Receiver<bool>,
     /// One for each order between admission and commit: the bound of the engine.
     pub permits: Arc<Semaphore>,
     pub limits: Limits,
@@ -67,27 +69,31 @@ pub struct Parts {
     pub journal: JournalHandle,
     pub readers: Readers,
     pub ids: Arc<Ids>,
+    /// False: the server is starting or going down.
     pub ready: watch::Receiver<bool>,
+    /// False: the journal can write no more.
+    pub alive: watch::Receiver<bool>,
+    /// One for each order between admission and commit.
+    pub permits: Arc<Semaphore>,
     pub metrics: Option<PrometheusHandle>,
 }
 
 impl AppState {
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, clock, directory, journal, readers, ids, ready, metrics } =
-            parts;
         Self {
-            permits: Arc::new(Semaphore::new(config.engine.queue_max)),
-            limits: Limits::new(&config.server),
+            limits: Limits::new(&parts.config.server),
             sessions: SessionCache::default(),
             refreshes: Refreshes::default(),
-            config,
-            clock,
-            directory,
-            journal,
-            readers,
-            ids,
-            ready,
-            metrics,
+            config: parts.config,
+            clock: parts.clock,
+            directory: parts.directory,
+            journal: parts.journal,
+            readers: parts.readers,
+            ids: parts.ids,
+            ready: parts.ready,
+            alive: parts.alive,
+            permits: parts.permits,
+            metrics: parts.metrics,
         }
     }
 
