@@ -220,7 +220,9 @@ mod tests {
 
     #[actix_web::test]
     async fn an_id_in_the_path_is_a_number_of_ours() {
-        for (text, good) in [("7", true), ("0", false), ("-1", false), ("x", false), ("9007199254740992", false)] {
+        for (text, good) in
+            [("7", true), ("0", false), ("-1", false), ("x", false), ("9007199254740992", false)]
+        {
             let request = TestRequest::default().param("id", text).to_http_request();
             let id = PathId::<OrderId>::extract(&request).await;
             assert_eq!(id.is_ok(), good, "{text}");
