@@ -151,6 +151,7 @@ async fn refund(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("next_at").big_integer().null())
         .col(ColumnDef::new("claim_token").string_len(32).null())
         .col(ColumnDef::new("claim_until").big_integer().null())
+        .col(ColumnDef::new("auto_payment_id").big_integer().null())
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .col(ColumnDef::new("requested_at").big_integer().null())
         .col(ColumnDef::new("success_at").big_integer().null())
@@ -171,10 +172,9 @@ async fn refund(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager
         .create_index(
             Index::create()
-                .name("refund_payment_id_kind_key")
+                .name("refund_auto_payment_id_key")
                 .table("refund")
-                .col("payment_id")
-                .col("kind")
+                .col("auto_payment_id")
                 .unique()
                 .to_owned(),
         )

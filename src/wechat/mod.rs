@@ -8,5 +8,12 @@
 //! Invariant: *refused* (WeChat said so, in a message whose signature holds) and *unknown* (no
 //! usable word came back) are different types everywhere. Nothing unknown is ever taken for either.
 
+pub mod api;
+pub mod login;
+pub mod message;
+pub mod pay;
 pub mod sign;
+pub mod time;
+pub mod token;
+mod transport;
 pub mod xml;

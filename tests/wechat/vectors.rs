@@ -1,5 +1,6 @@
 //! Every v2 vector: signatures, signed messages, parameters of wx.requestPayment.
 
+use buynow::wechat::pay::request_payment_params;
 use buynow::wechat::sign::{self, SignType};
 use buynow::wechat::xml::{self, Fields};
 use secrecy::SecretString;
@@ -73,5 +74,25 @@ fn a_written_message_keeps_its_signature() {
         let read = xml::parse(xml::write(&sent).as_bytes()).unwrap();
         let verified = sign::verify(&read, &key(&vector), sign_type(&vector));
         assert_eq!(verified, Ok(()), "{}", vector["id"]);
+    }
+}
+
+#[test]
+fn parameters_of_wx_request_payment_are_as_in_the_vectors() {
+    for vector in vectors("mp_pay_params", 2) {
+        let given = |name: &str| vector["input"]["params"][name].as_str().unwrap();
+        let params = request_payment_params(
+            given("appId"),
+            given("package").strip_prefix("prepay_id=").unwrap(),
+            given("timeStamp").parse().unwrap(),
+            given("nonceStr"),
+            &key(&vector),
+            SignType::parse(given("signType")).unwrap(),
+        );
+        let json = serde_json::to_value(&params).unwrap();
+        for name in ["timeStamp", "nonceStr", "package", "signType"] {
+            assert_eq!(json[name], given(name), "{}", vector["id"]);
+        }
+        assert_eq!(json["paySign"], vector["expected"]["paySign"], "{}", vector["id"]);
     }
 }

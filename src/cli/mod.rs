@@ -1,0 +1,188 @@
+//! The command line: one file for each command, and what a command's end means for the shell.
+//!
+//! Exit codes: 0 done; 1 the command did its work and found something wrong (audit, `demo --exit`);
+//! 2 it could not be done, with one line on standard error that says why.
+
+mod config;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+
+/// An order engine for WeChat mini-program shops: takes the order, never sells what is not
+/// there, gets the money, tells the buyer.
+#[derive(Debug, Parser)]
+#[command(
+    name = "buynow",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+#[command(after_help = "First steps:\n  \
+    buynow demo       a shop with sample goods and a simulated WeChat, and one purchase to watch\n  \
+    buynow serve      the shop as config.toml describes it\n\n\
+    Settings come from config.toml and from variables such as BUYNOW__SERVER__PORT=9000.")]
+struct Cli {
+    /// Read settings from FILE instead of config.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the shop
+    ///
+    /// Brings the database up to date, starts the engine and serves until SIGTERM or Ctrl-C, then
+    /// finishes what it has begun. With `wechat.mode = "sandbox"` a simulated WeChat is started
+    /// as well, GET /demo is a page to try the shop, and only this machine can reach it.
+    Serve(ServeArgs),
+    /// Try it: a shop with sample goods, a simulated WeChat, and one purchase to watch
+    ///
+    /// Uses a database of its own (demo.db) and a free port unless --port names one. Makes one
+    /// purchase over HTTP, from login to the message on the buyer's phone, says at each step what
+    /// was verified, and then keeps serving: open the page it prints.
+    Demo(DemoArgs),
+    /// Make or update the tables of the database
+    ///
+    /// `serve` does this at its start, too. Several at once are safe: they wait for each other.
+    Migrate,
+    /// Check stock, orders and money of the database against each other
+    ///
+    /// Reads one consistent snapshot, also while the server runs, and prints a line for each
+    /// breach. Exit code 0: all is well; 1: there are breaches; 2: it could not look.
+    Audit,
+    /// Load goods
+    ///
+    /// Goods and SKUs are known by their codes, so loading twice changes nothing. Prints the ids
+    /// as JSON. A running server shows them within a second.
+    Seed(SeedArgs),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    port: Port,
+    /// Let others than this machine reach a shop whose WeChat is simulated: anyone can "pay"
+    #[arg(long)]
+    sandbox_public: bool,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    #[command(flatten)]
+    port: Port,
+    /// End after the purchase; exit code 0 only if every step was verified
+    #[arg(long)]
+    exit: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct SeedArgs {
+    /// JSON: {"goods":[{"name","code","category","images","specs","skus":[{"code","price_fen","stock"}]}]}
+    file: Option<PathBuf>,
+    /// Load the sample goods that `buynow demo` uses
+    #[arg(long)]
+    samples: bool,
+}
+
+/// Which port to listen on; for the commands that serve.
+#[derive(Debug, Args)]
+struct Port {
+    /// Listen on this port instead of server.port; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+}
+
+/// Runs the command of the process's arguments and tells what its end means for the shell.
+pub fn run() -> ExitCode {
+    let Cli { config, command } = Cli::parse();
+    let loaded = Config::load(config.as_deref());
+    if let Command::Config(config::ConfigCommand::Check) = command {
+        return config::check(loaded);
+    }
+    let outcome = loaded
+        .map_err(Into::into)
+        .and_then(|config| dispatch(command, config));
+    outcome.unwrap_or_else(|error| fail(&error))
+}
+
+fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    let _ = (command, config);
+    anyhow::bail!("this build has no engine yet")
+}
+
+/// One line on standard error, whatever the error is made of.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("buynow: {}", one_line(&format!("{error:#}")));
+    ExitCode::from(2)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn the_commands_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help_of_its_own() {
+        for command in ["serve", "demo", "migrate", "audit", "seed", "config check"] {
+            let help = parse(&format!("buynow {command} --help")).unwrap_err();
+            assert_eq!(
+                help.kind(),
+                clap::error::ErrorKind::DisplayHelp,
+                "{command}"
+            );
+            assert!(help.to_string().lines().count() > 6, "{help}");
+        }
+    }
+
+    #[test]
+    fn serve_and_demo_take_a_port() {
+        let Command::Serve(serve) = parse("buynow serve --port 0 --sandbox-public").unwrap() else {
+            panic!("not serve")
+        };
+        assert_eq!((serve.port.port, serve.sandbox_public), (Some(0), true));
+        let Command::Demo(demo) = parse("buynow demo --exit --config x.toml").unwrap() else {
+            panic!("not demo")
+        };
+        assert_eq!((demo.port.port, demo.exit), (None, true));
+        assert!(parse("buynow serve --port 70000").is_err());
+    }
+
+    #[test]
+    fn seed_takes_a_file_or_the_samples() {
+        assert!(parse("buynow seed goods.json").is_ok());
+        assert!(parse("buynow seed --samples").is_ok());
+        assert!(parse("buynow seed").is_err());
+        assert!(parse("buynow seed goods.json --samples").is_err());
+    }
+
+    #[test]
+    fn an_error_is_one_line() {
+        assert_eq!(one_line("a: b\n  at c\n"), "a: b at c");
+    }
+}

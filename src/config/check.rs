@@ -1,0 +1,357 @@
+//! What settings must satisfy beyond their types: pure functions that list every problem.
+
+use awc::http::Uri;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Config, Mode, Problem, templates};
+
+/// A day, for waits that only a slip of the pen makes longer.
+const DAY_MS: u64 = 86_400_000;
+
+/// Everything that is wrong with the settings, in the order of the file. Asks nothing of the
+/// disk or the network.
+pub fn problems(config: &Config) -> Vec<Problem> {
+    let mut found = Found(Vec::new());
+    server(config, &mut found);
+    ranges(config, &mut found);
+    database(config, &mut found);
+    match config.wechat.mode {
+        Mode::Sandbox => sandbox(config, &mut found),
+        Mode::Live => live(config, &mut found),
+    }
+    wxapp(config, &mut found);
+    for (event, template) in config.wxapp.templates.iter() {
+        found.0.extend(templates::problems(
+            event,
+            template,
+            config.wxapp.legacy_template_messages,
+        ));
+    }
+    security(config, &mut found);
+    found.0
+}
+
+/// Files that are named and cannot be read.
+pub(super) fn file_problems(config: &Config) -> Vec<Problem> {
+    let wxapp = &config.wxapp;
+    let files = [
+        ("wxapp.cert_file", &wxapp.cert_file),
+        ("wxapp.key_file", &wxapp.key_file),
+    ];
+    let unreadable = |(key, path): (&str, &Option<std::path::PathBuf>)| {
+        let path = path.as_ref()?;
+        let error = std::fs::File::open(path).err()?;
+        Some(Problem::new(
+            key,
+            format!("{} cannot be read: {error}", path.display()),
+        ))
+    };
+    files.into_iter().filter_map(unreadable).collect()
+}
+
+/// The 32 bytes that a `security.master_key` stands for.
+pub(super) fn key_bytes(text: &str) -> Option<[u8; 32]> {
+    let bytes = hex::decode(text)
+        .ok()
+        .or_else(|| BASE64.decode(text).ok())?;
+    bytes.try_into().ok()
+}
+
+struct Found(Vec<Problem>);
+
+impl Found {
+    fn add(&mut self, key: impl Into<String>, what: impl Into<String>) {
+        self.0.push(Problem::new(key, what));
+    }
+    fn unless(&mut self, fine: bool, key: &str, what: impl FnOnce() -> String) {
+        if !fine {
+            self.add(key, what());
+        }
+    }
+}
+
+fn server(config: &Config, found: &mut Found) {
+    let server = &config.server;
+    if let Some(url) = &server.public_url {
+        url_problem(url)
+            .into_iter()
+            .for_each(|what| found.add("server.public_url", what));
+    }
+    for origin in server.cors_origins.iter().filter(|origin| *origin != "*") {
+        let fine = url_problem(origin).is_none() && origin.matches('/').count() == 2;
+        found.unless(fine, "server.cors_origins", || {
+            format!("{origin:?} is not an origin such as https://shop.example, or \"*\"")
+        });
+    }
+    for (key, rate, burst) in [
+        (
+            "server.buyer_burst",
+            server.buyer_requests_per_second,
+            server.buyer_burst,
+        ),
+        (
+            "server.address_burst",
+            server.address_requests_per_second,
+            server.address_burst,
+        ),
+    ] {
+        found.unless(rate == 0 || burst > 0, key, || {
+            "must be at least 1 with a rate set".into()
+        });
+    }
+}
+
+fn ranges(config: &Config, found: &mut Found) {
+    let (server, engine) = (&config.server, &config.engine);
+    let (notifier, wechat) = (&config.notifier, &config.wechat);
+    let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    for (key, value, least, most) in [
+        ("server.workers", wide(server.workers), 0, 1_024),
+        (
+            "server.body_max_bytes",
+            wide(server.body_max_bytes),
+            1_024,
+            16 << 20,
+        ),
+        (
+            "server.notify_body_max_bytes",
+            wide(server.notify_body_max_bytes),
+            4_096,
+            1 << 20,
+        ),
+        ("server.shutdown_seconds", server.shutdown_seconds, 1, 600),
+        ("database.readers", config.database.readers.into(), 1, 64),
+        (
+            "engine.stock_refresh_ms",
+            engine.stock_refresh_ms,
+            1,
+            60_000,
+        ),
+        (
+            "engine.order_expire_seconds",
+            engine.order_expire_seconds,
+            1,
+            30 * DAY_MS / 1000,
+        ),
+        (
+            "engine.batch_orders_max",
+            wide(engine.batch_orders_max),
+            1,
+            1_024,
+        ),
+        ("engine.queue_max", wide(engine.queue_max), 1, 65_536),
+        ("engine.commit_wait_ms", engine.commit_wait_ms, 10, 600_000),
+        ("engine.max_lines", wide(engine.max_lines), 1, 500),
+        (
+            "engine.idempotency_days",
+            engine.idempotency_days.into(),
+            1,
+            365,
+        ),
+        ("engine.cancel_wait_ms", engine.cancel_wait_ms, 0, 60_000),
+        (
+            "notifier.grant_wait_seconds",
+            notifier.grant_wait_seconds,
+            0,
+            7 * DAY_MS / 1000,
+        ),
+        ("notifier.tries_max", notifier.tries_max.into(), 1, 100),
+        ("notifier.poll_ms", notifier.poll_ms, 10, DAY_MS),
+        ("reaper.poll_ms", config.reaper.poll_ms, 10, DAY_MS),
+        ("reaper.batch", config.reaper.batch.into(), 1, 1_000),
+        (
+            "wechat.connect_timeout_ms",
+            wechat.connect_timeout_ms,
+            10,
+            120_000,
+        ),
+        (
+            "wechat.call_timeout_ms",
+            wechat.call_timeout_ms,
+            10,
+            120_000,
+        ),
+        (
+            "wechat.refund_timeout_ms",
+            wechat.refund_timeout_ms,
+            10,
+            120_000,
+        ),
+    ] {
+        found.unless((least..=most).contains(&value), key, || {
+            format!("{value} is not between {least} and {most}")
+        });
+    }
+    found.unless(
+        (1..=100_000_000_000).contains(&engine.max_order_fen),
+        "engine.max_order_fen",
+        || format!("{} is not between 1 and 100000000000", engine.max_order_fen),
+    );
+}
+
+fn database(config: &Config, found: &mut Found) {
+    let fine = config.database.url.expose_secret().starts_with("sqlite:");
+    found.unless(fine, "database.url", || {
+        "must begin with sqlite:, the only database built in so far".into()
+    });
+}
+
+fn sandbox(config: &Config, found: &mut Found) {
+    let bases = [
+        ("api_base", &config.wechat.api_base),
+        ("pay_base", &config.wechat.pay_base),
+    ];
+    for (key, _) in bases.into_iter().filter(|(_, base)| base.is_some()) {
+        found.add(
+            format!("wechat.{key}"),
+            "cannot be set with wechat.mode = \"sandbox\", which starts a simulation and sets it; \
+             remove it, or set wechat.mode = \"live\"",
+        );
+    }
+}
+
+fn live(config: &Config, found: &mut Found) {
+    match &config.server.public_url {
+        None => found.add(
+            "server.public_url",
+            "is required in live mode: WeChat notifies it",
+        ),
+        Some(url) if url_problem(url).is_none() && !https_or_loopback(url) => {
+            let what = "must begin with https:// in live mode (loopback addresses excepted)";
+            found.add("server.public_url", what);
+        }
+        Some(_) => {}
+    }
+    for (key, base) in [
+        ("wechat.api_base", config.wechat.api_base()),
+        ("wechat.pay_base", config.wechat.pay_base()),
+    ] {
+        url_problem(base)
+            .into_iter()
+            .for_each(|what| found.add(key, what));
+    }
+    let wxapp = &config.wxapp;
+    let required = [
+        ("wxapp.appid", wxapp.appid.as_str()),
+        ("wxapp.secret", wxapp.secret.expose_secret()),
+        ("wxapp.mch_id", wxapp.mch_id.as_str()),
+        ("wxapp.api_key", wxapp.api_key.expose_secret()),
+        (
+            "security.master_key",
+            config.security.master_key.expose_secret(),
+        ),
+    ];
+    for (key, _) in required.into_iter().filter(|(_, value)| value.is_empty()) {
+        let variable = key.to_ascii_uppercase().replace('.', "__");
+        found.add(
+            key,
+            format!("is required in live mode; set BUYNOW__{variable}"),
+        );
+    }
+}
+
+fn wxapp(config: &Config, found: &mut Found) {
+    let wxapp = &config.wxapp;
+    found.unless((1..1 << 53).contains(&wxapp.id), "wxapp.id", || {
+        format!("{} is not between 1 and 2^53 - 1", wxapp.id)
+    });
+    let name = wxapp.name.trim();
+    found.unless(
+        (1..=32).contains(&name.chars().count()),
+        "wxapp.name",
+        || "must have 1 to 32 characters".into(),
+    );
+    let plain = |text: &str| text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    found.unless(plain(&wxapp.appid), "wxapp.appid", || {
+        "must be at most 32 letters and digits, such as wx0123456789abcdef".into()
+    });
+    found.unless(plain(&wxapp.mch_id), "wxapp.mch_id", || {
+        "must be at most 32 digits, such as 1900000109".into()
+    });
+    key_problem(&wxapp.api_key)
+        .into_iter()
+        .for_each(|what| found.add("wxapp.api_key", what));
+    found.unless(
+        wxapp.cert_file.is_some() == wxapp.key_file.is_some(),
+        "wxapp.cert_file",
+        || {
+            "goes together with wxapp.key_file: the merchant certificate and its key, both PEM"
+                .into()
+        },
+    );
+    freight(config, found);
+}
+
+fn freight(config: &Config, found: &mut Found) {
+    let (wxapp, most) = (&config.wxapp, config.engine.max_order_fen);
+    found.unless(
+        (0..=most).contains(&wxapp.freight_fen),
+        "wxapp.freight_fen",
+        || {
+            format!(
+                "{} is not between 0 and engine.max_order_fen ({most})",
+                wxapp.freight_fen
+            )
+        },
+    );
+    let free_from = wxapp.free_freight_from_fen.unwrap_or(0);
+    found.unless(free_from >= 0, "wxapp.free_freight_from_fen", || {
+        format!("{free_from} is negative")
+    });
+}
+
+/// Rule: an APIv2 key has 32 letters and digits.
+fn key_problem(key: &SecretString) -> Option<&'static str> {
+    let key = key.expose_secret();
+    let fine = key.is_empty() || key.len() == 32 && key.bytes().all(|b| b.is_ascii_alphanumeric());
+    (!fine).then_some("must be 32 letters and digits: the APIv2 key of the merchant platform")
+}
+
+fn security(config: &Config, found: &mut Found) {
+    let text = config.security.master_key.expose_secret();
+    found.unless(text.is_empty() || key_bytes(text).is_some(), "security.master_key", || {
+        "must be 32 bytes as 64 hexadecimal digits or as base64, such as `openssl rand -hex 32` makes"
+            .into()
+    });
+    found.unless(
+        crate::telemetry::is_filter(&config.log.level),
+        "log.level",
+        || {
+            format!(
+                "{:?} is not a filter such as info or info,buynow=debug",
+                config.log.level
+            )
+        },
+    );
+}
+
+/// What is wrong with a URL that others are told to call.
+fn url_problem(text: &str) -> Option<String> {
+    let uri: Option<Uri> = text.parse().ok();
+    let fine = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+            && !text.contains(['#', '@'])
+    });
+    (!fine).then(|| {
+        format!("{text:?} is not a URL such as https://shop.example, without query or user")
+    })
+}
+
+fn https_or_loopback(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else {
+        return false;
+    };
+    uri.scheme_str() == Some("https") || uri.host().is_some_and(is_loopback)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
