@@ -2,10 +2,12 @@
 //!
 //! JSON in and out, open to pages from loopback origins. Errors: `{"code","message"}`.
 
+use std::net::IpAddr;
+
 use actix_cors::Cors;
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderValue;
-use actix_web::web::{Data, Json, JsonConfig, Path, Query, ServiceConfig};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::{Data, Json, JsonConfig, Path, Query, QueryConfig, ServiceConfig};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, web};
 use serde::Deserialize;
 use serde_json::json;
@@ -14,14 +16,15 @@ use super::SandboxTemplate;
 use super::control::{Control, ControlError, Notify, TokenAction};
 use super::fault::Fault;
 use super::refund::RefundStatus;
-use super::settings::SettingsChange;
-use super::sheet::{PayByNumber, PaySheet};
+use super::settings::{Mode, SettingsChange};
+use super::sheet::{PayAction, PayByNumber, PaySheet};
 use super::stream;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     let scope = web::scope("/sandbox")
         .wrap(cors())
         .app_data(json_config())
+        .app_data(query_config())
         .route("/login", web::post().to(login))
         .route("/pay", web::post().to(pay))
         .route("/pay-by-number", web::post().to(pay_by_number))
@@ -46,31 +49,46 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 fn cors() -> Cors {
     Cors::default()
-        .allowed_origin_fn(|origin, _| is_loopback(origin))
+        .allowed_origin_fn(|origin, request| {
+            let host = request.headers().get(header::HOST);
+            may_control(origin.as_bytes(), host.map_or(b"", HeaderValue::as_bytes))
+        })
         .allow_any_method()
         .allow_any_header()
         .max_age(600)
 }
 
-/// `http://localhost:8080`, `http://127.0.0.1`, `http://[::1]:3000`.
-fn is_loopback(origin: &HeaderValue) -> bool {
-    let Ok(origin) = origin.to_str() else {
+/// A page from loopback may, and one from the same address as this server. Names other than
+/// `localhost` may not: a name can be made to point anywhere.
+fn may_control(origin: &[u8], host: &[u8]) -> bool {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    let origin = text(origin);
+    let of_origin = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
+    let Some(name) = of_origin.map(without_port) else {
         return false;
     };
-    let host = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
-    let Some(host) = host else {
-        return false;
-    };
-    let port_at = host.rfind(':').filter(|at| !host[*at..].contains(']'));
-    let name = port_at.map_or(host, |at| &host[..at]);
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
+    match address {
+        Ok(address) => address.is_loopback() || name == without_port(text(host)),
+        Err(_) => name == "localhost",
+    }
 }
 
+/// `[::1]:3000` without its port.
+fn without_port(host: &str) -> &str {
+    let port_at = host.rfind(':').filter(|at| !host[*at..].contains(']'));
+    port_at.map_or(host, |at| &host[..at])
+}
+
+/// JSON by its content type only: a foreign page cannot send that without asking first.
 fn json_config() -> JsonConfig {
     JsonConfig::default()
         .limit(64 * 1024)
-        .content_type_required(false)
         .error_handler(|error, _| ControlError::Invalid(error.to_string()).into())
+}
+
+fn query_config() -> QueryConfig {
+    QueryConfig::default().error_handler(|error, _| ControlError::Invalid(error.to_string()).into())
 }
 
 impl ResponseError for ControlError {
@@ -122,7 +140,8 @@ async fn login(control: Data<Control>, body: Json<Login>) -> Answer {
 async fn pay(control: Data<Control>, sheet: Json<PaySheet>) -> Answer {
     let outcome = control.pay(&sheet);
     let mut notified = Vec::new();
-    if sheet.wait && sheet.action != super::PayAction::Late {
+    let by_itself = control.settings(SettingsChange::default()).notify == Mode::Auto;
+    if sheet.wait && by_itself && sheet.action != PayAction::Late {
         let number = outcome.out_trade_no.as_deref().unwrap_or_default();
         for transaction_id in &outcome.transaction_ids {
             notified.push(control.told(number, transaction_id).await?);
@@ -301,19 +320,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_origins_are_let_in() {
-        for (origin, expected) in [
-            ("http://localhost:8080", true),
-            ("http://127.0.0.1", true),
-            ("http://[::1]:3000", true),
-            ("https://localhost", true),
-            ("http://localhost.evil.example", false),
-            ("http://evil.example:80", false),
-            ("http://127.0.0.1.evil.example:80", false),
-            ("null", false),
+    fn only_pages_of_this_machine_or_address_are_let_in() {
+        for (origin, host, expected) in [
+            ("http://localhost:8080", "127.0.0.1:9", true),
+            ("http://127.0.0.1", "127.0.0.1:9", true),
+            ("http://[::1]:3000", "localhost:9", true),
+            ("https://localhost", "localhost", true),
+            ("http://192.168.1.5:8080", "192.168.1.5:9", true),
+            ("http://192.168.1.5:8080", "192.168.1.6:9", false),
+            ("http://evil.example:80", "evil.example:9", false),
+            ("http://localhost.evil.example", "localhost", false),
+            ("http://127.0.0.1.evil.example:80", "127.0.0.1", false),
+            ("null", "", false),
         ] {
-            let origin = HeaderValue::from_static(origin);
-            assert_eq!(is_loopback(&origin), expected, "{origin:?}");
+            assert_eq!(may_control(origin.as_bytes(), host.as_bytes()), expected, "{origin}");
         }
     }
 }

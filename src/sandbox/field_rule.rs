@@ -33,7 +33,8 @@ pub(super) fn holds(field: &str, value: &str) -> bool {
 }
 
 fn is_chinese(c: char) -> bool {
-    matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')
+    matches!(c, '〇' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{323af}')
 }
 
 /// Up to `digits` digits in all, one decimal point inside.
@@ -51,9 +52,11 @@ fn is_amount(value: &str) -> bool {
     is_number(value.strip_suffix('元').unwrap_or(value), 10)
 }
 
+/// With Chinese in it: up to 10 characters; else up to 20 letters and symbols.
 fn is_name(value: &str, chars: usize) -> bool {
-    let longest = if value.chars().any(is_chinese) { 10 } else { 20 };
-    chars <= longest && !value.chars().any(|c| c.is_ascii_digit())
+    let chinese = value.chars().any(is_chinese);
+    let latin = chars <= 20 && !value.chars().any(char::is_numeric);
+    if chinese { chars <= 10 } else { latin }
 }
 
 /// One moment, or two with `~` between.
@@ -91,10 +94,10 @@ fn is_time_of_day(value: &str) -> bool {
             .all(|(part, limit)| part.len() <= 2 && number(part).is_some_and(|n| n <= limit))
 }
 
-/// `2019年10月1日`, `2019-10-01` or `2019/10/01`.
+/// `2019年10月1日` or `2019-10-01`.
 fn is_day(value: &str) -> bool {
     let chinese = value.strip_suffix('日').map(|day| day.replace(['年', '月'], "-"));
-    let value = chinese.unwrap_or_else(|| value.replace('/', "-"));
+    let value = chinese.as_deref().unwrap_or(value);
     let parts: Vec<_> = value.split('-').collect();
     let [year, month, day] = parts[..] else {
         return false;
@@ -154,6 +157,21 @@ mod tests {
             }
             for value in *bad {
                 assert!(!holds(field, value), "{field} refuses {value:?}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        /// What our own side fits into a field, the platform takes. (The rules here are the looser.)
+        #[test]
+        fn what_the_client_fits_is_taken(value in ".{0,40}", at in 0usize..13) {
+            use crate::wechat::message::FieldRule;
+            let kinds = ["thing", "number", "letter", "symbol", "character_string", "time", "date",
+                "amount", "phone_number", "car_number", "name", "phrase", "const"];
+            let field = format!("{}1", kinds[at]);
+            let rule = FieldRule::of(&field).expect("each of these has a rule");
+            if let Ok(fitted) = rule.fit(&value) {
+                proptest::prop_assert!(holds(&field, &fitted), "{field}: {fitted:?}");
             }
         }
     }
