@@ -13,3 +13,5 @@
 
 pub mod goods;
 pub mod journal;
+pub mod order;
+pub mod payment;

@@ -180,12 +180,12 @@ pub fn apply_refund(refund: &mut Refund, event: RefundEvent, now: Timestamp) -> 
     use RefundState as S;
     match (&refund.state, event) {
         (S::Success | S::Failed { .. }, _) => return false,
-        (S::Due | S::Requested, E::Request) => {
+        (S::Due | S::Requested | S::Processing, E::Request) => {
             refund.state = S::Requested;
             refund.requested_at = Some(now);
             refund.tries += 1;
         }
-        (S::Processing | S::Abnormal, E::Request) => return false,
+        (S::Abnormal, E::Request) => return false,
         (
             S::Due | S::Requested | S::Processing | S::Abnormal,
             E::Accepted {

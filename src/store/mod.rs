@@ -14,6 +14,7 @@ pub mod migrate;
 pub mod order_views;
 pub mod page;
 mod rows;
+pub mod payments;
 pub mod seal;
 pub mod seed;
 pub mod stock;

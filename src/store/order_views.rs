@@ -13,7 +13,8 @@ use super::page::{After, Page};
 use crate::domain::address::Address;
 use crate::domain::id::{GoodsId, LineId, OrderId, OutTradeNo, SkuId, UserId, WxappId};
 use crate::domain::money::Money;
-use crate::domain::order::CloseReason;
+use crate::domain::fold::NewOrder;
+use crate::domain::order::{CloseReason, Line, OrderState};
 use crate::domain::price::Amounts;
 use crate::domain::time::Timestamp;
 
@@ -362,5 +363,54 @@ fn progress(row: &order::Model, parts: &Parts) -> RefundProgress {
         RefundProgress::Full
     } else {
         RefundProgress::Part
+    }
+}
+
+impl OrderView {
+    /// An order just placed: what a read would show, without the read.
+    pub fn of_new(new: NewOrder) -> Self {
+        let order = new.order;
+        let (state, paid_at) = match &order.state {
+            OrderState::Paid(paid) => (ListState::Paid, Some(paid.at)),
+            OrderState::Unpaid(_) | OrderState::Closed { .. } | OrderState::Refunded { .. } => {
+                (ListState::Unpaid, None)
+            }
+        };
+        Self {
+            id: order.id,
+            order_no: order.order_no.to_string(),
+            state,
+            closing: false,
+            amounts: order.amounts,
+            refund: RefundProgress::None,
+            refunded: order.refunded,
+            remark: order.remark,
+            lines: new.lines.into_iter().map(LineView::of).collect(),
+            address: Some(new.address),
+            transaction_id: None,
+            created_at: order.created_at,
+            expires_at: order.expires_at,
+            paid_at,
+            shipped_at: None,
+            completed_at: None,
+            closed_at: None,
+            close_reason: None,
+        }
+    }
+}
+
+impl LineView {
+    fn of(line: Line) -> Self {
+        Self {
+            id: line.id,
+            goods: line.goods,
+            sku: line.sku,
+            goods_name: line.goods_name,
+            attr: line.attr,
+            image_url: line.image_url,
+            price: line.price,
+            quantity: line.quantity.pieces(),
+            total: line.total,
+        }
     }
 }
