@@ -86,7 +86,10 @@ struct Town {
 
 impl Town {
     fn new() -> Self {
-        let clock = Clock::manual(NOON);
+        Self::on(Clock::manual(NOON))
+    }
+
+    fn on(clock: Clock) -> Self {
         let template = SandboxTemplate {
             template_id: "paid".to_owned(),
             title: "支付成功通知".to_owned(),

@@ -159,3 +159,38 @@ async fn refunds_are_accepted_queried_and_set() {
     assert_eq!(status().await, "REFUNDCLOSE");
     assert_eq!(town.state(), "REFUND");
 }
+
+#[actix_web::test]
+async fn three_hundred_payments_at_once_are_all_notified() {
+    let town = Town::new();
+    let town = &town;
+    let orders = (0..300).map(|n| async move {
+        let mut order = town.order();
+        let number = format!("flash-{n:06}");
+        order.insert("out_trade_no", number.as_str());
+        let answer = town.try_pay_call("/pay/unifiedorder", order).await.unwrap();
+        let sheet = town.sheet(answer.get("prepay_id").unwrap());
+        let sheet = PaySheet::new(APPID, &sheet, PayAction::Pay).unwrap();
+        assert_eq!(town.sandbox.pay(&sheet).result, PayResult::Ok);
+        number
+    });
+    let numbers = future::join_all(orders).await;
+    town.sandbox.run_due().await.unwrap();
+    for number in numbers {
+        let trade = town.sandbox.trade(&number).unwrap();
+        assert_eq!((trade.payments[0].told, trade.payments[0].acknowledged), (1, true), "{number}");
+    }
+    assert_eq!(town.shop.told().len(), 300);
+}
+
+/// The only test on a clock that moves by itself: nobody asks, and yet what is due happens.
+#[actix_web::test]
+async fn with_a_moving_clock_what_is_due_happens_by_itself() {
+    let town = Town::on(Clock::system());
+    town.sandbox.settings(SettingsChange { late_after_seconds: Some(1), ..Default::default() });
+    let outcome = town.pay(PayAction::Late).await;
+    town.pay_call("/pay/closeorder", &[("out_trade_no", NUMBER)]).await;
+    let told = town.sandbox.told(NUMBER, &outcome.transaction_ids[0]).await.unwrap();
+    assert!(told.acknowledges());
+    assert_eq!(town.state(), "SUCCESS");
+}
