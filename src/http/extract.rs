@@ -9,10 +9,9 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 
+use super::auth::state;
 use super::error::{ApiError, Code};
 
-/// The largest JSON body.
-pub const BODY_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 pub const BODY_WAIT: Duration = Duration::from_secs(10);
 
@@ -51,7 +50,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let (request, payload) = (request.clone(), web::Payload::from_request(request, payload));
         Box::pin(async move {
             let payload = payload.await.map_err(ApiError::internal)?;
-            parse_json(&body(&request, payload, BODY_MAX).await?).map(Self)
+            let max = state(&request)?.config.server.body_max_bytes;
+            parse_json(&body(&request, payload, max).await?).map(Self)
         })
     }
 }
