@@ -7,6 +7,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod metrics;
+pub mod sandbox;
 pub mod store;
 pub mod telemetry;
 pub mod wechat;

@@ -11,9 +11,9 @@ use sea_orm::{
 use super::db::{Readers, StoreError};
 use super::page::{After, Page};
 use crate::domain::address::Address;
+use crate::domain::fold::NewOrder;
 use crate::domain::id::{GoodsId, LineId, OrderId, OutTradeNo, SkuId, UserId, WxappId};
 use crate::domain::money::Money;
-use crate::domain::fold::NewOrder;
 use crate::domain::order::{CloseReason, Line, OrderState};
 use crate::domain::price::Amounts;
 use crate::domain::time::Timestamp;

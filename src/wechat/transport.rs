@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use awc::error::{PayloadError, SendRequestError};
+use awc::error::{ConnectError, PayloadError, SendRequestError};
 use awc::http::{Method, StatusCode, Uri, header};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -168,6 +168,8 @@ impl Transport {
 
 fn failure(error: &SendRequestError) -> CallError {
     match error {
+        // awc's word for a connection that ended before the answer began: the request may be there.
+        SendRequestError::Connect(ConnectError::Disconnected) => CallError::Broken,
         SendRequestError::Url(_) | SendRequestError::Connect(_) => CallError::NotSent,
         SendRequestError::Timeout => CallError::Timeout,
         _ => CallError::Broken,
