@@ -73,8 +73,7 @@ pub struct Parts {
 
 impl AppState {
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, clock, directory, journal, readers, ids, ready, metrics } =
-            parts;
+        let Parts { config, clock, directory, journal, readers, ids, ready, metrics } = parts;
         Self {
             permits: Arc::new(Semaphore::new(config.engine.queue_max)),
             limits: Limits::new(&config.server),
