@@ -15,22 +15,14 @@ pub use crate::domain::time::Timestamp;
 pub struct Clock(Arc<Source>);
 
 enum Source {
-    System {
-        started: Instant,
-        base_ms: i64,
-        offset_ms: AtomicI64,
-    },
-    Manual {
-        now_ms: AtomicI64,
-    },
+    System { started: Instant, base_ms: i64, offset_ms: AtomicI64 },
+    Manual { now_ms: AtomicI64 },
 }
 
 impl Clock {
     /// The machine's time at the start, then monotonic time since, corrected by [`Clock::sync`].
     pub fn system() -> Self {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let base_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
         Self(Arc::new(Source::System {
             started: Instant::now(),
@@ -41,18 +33,12 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::advance`] moves it.
     pub fn manual(now: Timestamp) -> Self {
-        Self(Arc::new(Source::Manual {
-            now_ms: AtomicI64::new(now.as_millis()),
-        }))
+        Self(Arc::new(Source::Manual { now_ms: AtomicI64::new(now.as_millis()) }))
     }
 
     pub fn now(&self) -> Timestamp {
         Timestamp::from_millis(match &*self.0 {
-            Source::System {
-                started,
-                base_ms,
-                offset_ms,
-            } => {
+            Source::System { started, base_ms, offset_ms } => {
                 let elapsed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
                 base_ms + elapsed + offset_ms.load(Ordering::Relaxed)
             }

@@ -17,9 +17,7 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["incident", "refund", "payment", "payment_attempt"] {
-            manager
-                .drop_table(Table::drop().table(table).to_owned())
-                .await?;
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())
     }
@@ -181,11 +179,7 @@ async fn refund(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await?;
     manager
         .create_index(
-            Index::create()
-                .name("refund_order_id_idx")
-                .table("refund")
-                .col("order_id")
-                .to_owned(),
+            Index::create().name("refund_order_id_idx").table("refund").col("order_id").to_owned(),
         )
         .await?;
     manager
@@ -231,11 +225,7 @@ async fn incident(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await?;
     manager
         .create_index(
-            Index::create()
-                .name("incident_state_idx")
-                .table("incident")
-                .col("state")
-                .to_owned(),
+            Index::create().name("incident_state_idx").table("incident").col("state").to_owned(),
         )
         .await?;
     Ok(())

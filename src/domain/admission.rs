@@ -74,9 +74,7 @@ pub fn admit<'a>(
     for item in cart.items() {
         lines.push(admit_line(*item, offer(item.sku), conditions)?);
     }
-    let priced = lines
-        .iter()
-        .map(|line| (line.offer.sku.price, line.item.quantity));
+    let priced = lines.iter().map(|line| (line.offer.sku.price, line.item.quantity));
     let amounts = amounts(priced, conditions.freight, conditions.max)?;
     match conditions.expect_pay {
         Some(expected) if expected != amounts.pay => {
@@ -96,19 +94,10 @@ fn admit_line<'a>(
         return Err(PlaceRefusal::OffSale(item.sku));
     }
     if offer.available < item.quantity.pieces() {
-        return Err(PlaceRefusal::SoldOut {
-            sku: item.sku,
-            available: offer.available.max(0),
-        });
+        return Err(PlaceRefusal::SoldOut { sku: item.sku, available: offer.available.max(0) });
     }
-    let too_expensive = TooExpensive {
-        max: conditions.max,
-    };
-    let total = offer
-        .sku
-        .price
-        .checked_mul(item.quantity)
-        .ok_or(too_expensive)?;
+    let too_expensive = TooExpensive { max: conditions.max };
+    let total = offer.sku.price.checked_mul(item.quantity).ok_or(too_expensive)?;
     Ok(PricedLine { offer, item, total })
 }
 
@@ -117,10 +106,7 @@ pub fn pieces_by_goods(priced: &Priced<'_>) -> Vec<(GoodsId, i64)> {
     let mut sums: Vec<(GoodsId, i64)> = Vec::new();
     for line in &priced.lines {
         let pieces = line.item.quantity.pieces();
-        match sums
-            .iter_mut()
-            .find(|(goods, _)| *goods == line.offer.goods.id)
-        {
+        match sums.iter_mut().find(|(goods, _)| *goods == line.offer.goods.id) {
             Some((_, sum)) => *sum += pieces,
             None => sums.push((line.offer.goods.id, pieces)),
         }

@@ -30,16 +30,10 @@ enum Mark {
 
 impl<T> Kept<T> {
     pub fn loaded(value: T) -> Self {
-        Self {
-            value,
-            mark: Mark::Loaded,
-        }
+        Self { value, mark: Mark::Loaded }
     }
     pub fn new(value: T) -> Self {
-        Self {
-            value,
-            mark: Mark::New,
-        }
+        Self { value, mark: Mark::New }
     }
     pub fn get(&self) -> &T {
         &self.value
@@ -169,10 +163,7 @@ pub struct Books {
 impl Books {
     /// Attempts of one order, oldest first.
     pub fn attempts_of(&self, order: OrderId) -> impl Iterator<Item = &Attempt> {
-        self.attempts
-            .values()
-            .map(Kept::get)
-            .filter(move |attempt| attempt.order == order)
+        self.attempts.values().map(Kept::get).filter(move |attempt| attempt.order == order)
     }
 
     /// Lines of one order.

@@ -60,10 +60,7 @@ mod tests {
     use super::*;
 
     fn item(sku: i64, quantity: i64) -> CartItem {
-        CartItem {
-            sku: SkuId::parse(sku).unwrap(),
-            quantity: Quantity::parse(quantity).unwrap(),
-        }
+        CartItem { sku: SkuId::parse(sku).unwrap(), quantity: Quantity::parse(quantity).unwrap() }
     }
 
     #[test]
@@ -75,14 +72,8 @@ mod tests {
     #[test]
     fn a_cart_has_bounds() {
         assert_eq!(Cart::parse(&[], 10), Err(InvalidCart::Empty));
-        assert_eq!(
-            Cart::parse(&[item(1, 1), item(2, 1)], 1),
-            Err(InvalidCart::TooLong { max: 1 })
-        );
+        assert_eq!(Cart::parse(&[item(1, 1), item(2, 1)], 1), Err(InvalidCart::TooLong { max: 1 }));
         let sku = SkuId::parse(1).unwrap();
-        assert_eq!(
-            Cart::parse(&[item(1, 99_999), item(1, 1)], 9),
-            Err(InvalidCart::Quantity(sku))
-        );
+        assert_eq!(Cart::parse(&[item(1, 99_999), item(1, 1)], 9), Err(InvalidCart::Quantity(sku)));
     }
 }

@@ -119,26 +119,16 @@ pub(crate) mod tests {
         goods.sale_ends_at = Some(Timestamp::from_seconds(20));
         for (second, expected) in [(9, false), (10, true), (19, true), (20, false)] {
             let now = Timestamp::from_seconds(second);
-            assert_eq!(
-                is_on_sale(&goods, &a_sku(1, 1, 1), now),
-                expected,
-                "{second}"
-            );
+            assert_eq!(is_on_sale(&goods, &a_sku(1, 1, 1), now), expected, "{second}");
         }
     }
 
     #[test]
     fn neither_goods_taken_off_sale_nor_retired_skus_are_sold() {
         let now = Timestamp::from_seconds(0);
-        let off = Goods {
-            on_sale: false,
-            ..a_goods(1)
-        };
+        let off = Goods { on_sale: false, ..a_goods(1) };
         assert!(!is_on_sale(&off, &a_sku(1, 1, 1), now));
-        let retired = Sku {
-            retired: true,
-            ..a_sku(1, 1, 1)
-        };
+        let retired = Sku { retired: true, ..a_sku(1, 1, 1) };
         assert!(!is_on_sale(&a_goods(1), &retired, now));
     }
 }

@@ -101,10 +101,7 @@ mod tests {
     fn overflow_is_told_not_wrapped() {
         let two = Quantity::parse(2).expect("2 is a quantity");
         assert_eq!(Money::from_fen(i64::MAX).checked_mul(two), None);
-        assert_eq!(
-            Money::from_fen(i64::MAX).checked_add(Money::from_fen(1)),
-            None
-        );
+        assert_eq!(Money::from_fen(i64::MAX).checked_add(Money::from_fen(1)), None);
     }
 
     #[test]

@@ -96,10 +96,8 @@ mod tests {
 
     #[test]
     fn patterns_are_filled_once() {
-        let facts = Facts::from([
-            ("goods".into(), "{amount}".into()),
-            ("amount".into(), "1.00".into()),
-        ]);
+        let facts =
+            Facts::from([("goods".into(), "{amount}".into()), ("amount".into(), "1.00".into())]);
         for (pattern, expected) in [
             ("{goods} 共{amount}元", "{amount} 共1.00元"),
             ("没有", "没有"),

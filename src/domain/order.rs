@@ -191,43 +191,25 @@ pub fn apply(
     use TransitionError as Refused;
     match (state, event) {
         (S::Unpaid(None), E::BeginClosing(reason)) => {
-            let closing = Closing {
-                since: now,
-                reason,
-                next_at: now,
-                tries: 0,
-            };
+            let closing = Closing { since: now, reason, next_at: now, tries: 0 };
             to(S::Unpaid(Some(closing)), vec![Effect::StopAttempts])
         }
         (S::Unpaid(Some(_)), E::BeginClosing(_)) => Err(Refused::AlreadyClosing),
         (S::Unpaid(Some(closing)), E::PostponeClosing { next_at }) => {
             let tries = closing.tries.saturating_add(1);
-            to(
-                S::Unpaid(Some(Closing {
-                    next_at,
-                    tries,
-                    ..*closing
-                })),
-                vec![],
-            )
+            to(S::Unpaid(Some(Closing { next_at, tries, ..*closing })), vec![])
         }
         (S::Unpaid(Some(closing)), E::FinishClosing) => close(now, closing.reason),
         (S::Unpaid(None), E::PostponeClosing { .. } | E::FinishClosing) => Err(Refused::NotClosing),
         (S::Unpaid(_), E::Pay(paid)) => {
-            let effects = vec![
-                Effect::StopAttempts,
-                Effect::Sell,
-                Effect::Notify(Event::OrderPaid),
-            ];
+            let effects =
+                vec![Effect::StopAttempts, Effect::Sell, Effect::Notify(Event::OrderPaid)];
             to(S::Paid(paid), effects)
         }
         (S::Unpaid(_), E::SellOut) => close(now, CloseReason::SoldOut),
         (S::Unpaid(_), E::ReturnMoney) => Err(Refused::NotPaid),
         (S::Paid(paid), E::ReturnMoney) => to(
-            S::Refunded {
-                paid: paid.clone(),
-                at: now,
-            },
+            S::Refunded { paid: paid.clone(), at: now },
             vec![Effect::ReturnStock(EntryKind::Refund)],
         ),
         (
@@ -276,31 +258,17 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1000);
 
     fn paid() -> Paid {
-        Paid {
-            at: NOW,
-            transaction: None,
-        }
+        Paid { at: NOW, transaction: None }
     }
 
     fn states() -> [OrderState; 5] {
-        let closing = Closing {
-            since: NOW,
-            reason: CloseReason::Buyer,
-            next_at: NOW,
-            tries: 0,
-        };
+        let closing = Closing { since: NOW, reason: CloseReason::Buyer, next_at: NOW, tries: 0 };
         [
             OrderState::Unpaid(None),
             OrderState::Unpaid(Some(closing)),
             OrderState::Paid(paid()),
-            OrderState::Closed {
-                at: NOW,
-                reason: CloseReason::Expired,
-            },
-            OrderState::Refunded {
-                paid: paid(),
-                at: NOW,
-            },
+            OrderState::Closed { at: NOW, reason: CloseReason::Expired },
+            OrderState::Refunded { paid: paid(), at: NOW },
         ]
     }
 
@@ -308,10 +276,7 @@ mod tests {
     fn check(event: OrderEvent, expected: [Result<&str, TransitionError>; 5]) {
         for (state, expected) in states().iter().zip(expected) {
             let outcome = apply(state, event.clone(), NOW);
-            let name = outcome
-                .as_ref()
-                .map(|t| t.next.as_str())
-                .map_err(|error| *error);
+            let name = outcome.as_ref().map(|t| t.next.as_str()).map_err(|error| *error);
             assert_eq!(name, expected, "{state:?} + {event:?}");
         }
     }
@@ -329,19 +294,11 @@ mod tests {
             OrderEvent::PostponeClosing { next_at: NOW },
             with_dead(Err(NotClosing), Ok("unpaid")),
         );
-        check(
-            OrderEvent::FinishClosing,
-            with_dead(Err(NotClosing), Ok("closed")),
-        );
+        check(OrderEvent::FinishClosing, with_dead(Err(NotClosing), Ok("closed")));
         check(OrderEvent::Pay(paid()), with_dead(Ok("paid"), Ok("paid")));
         check(OrderEvent::SellOut, with_dead(Ok("closed"), Ok("closed")));
-        let returned = [
-            Err(NotPaid),
-            Err(NotPaid),
-            Ok("refunded"),
-            Err(AlreadyClosed),
-            Err(AlreadyRefunded),
-        ];
+        let returned =
+            [Err(NotPaid), Err(NotPaid), Ok("refunded"), Err(AlreadyClosed), Err(AlreadyRefunded)];
         check(OrderEvent::ReturnMoney, returned);
     }
 

@@ -188,10 +188,7 @@ pub fn apply_refund(refund: &mut Refund, event: RefundEvent, now: Timestamp) -> 
         (S::Abnormal, E::Request) => return false,
         (
             S::Due | S::Requested | S::Processing | S::Abnormal,
-            E::Accepted {
-                wechat_refund_id,
-                look_at,
-            },
+            E::Accepted { wechat_refund_id, look_at },
         ) => {
             refund.state = S::Processing;
             refund.wechat_refund_id = wechat_refund_id.or(refund.wechat_refund_id.take());
@@ -232,9 +229,7 @@ fn renumber(refund: &mut Refund, now: Timestamp) {
             refund.next_at = Some(now);
         }
         _ => {
-            refund.state = RefundState::Failed {
-                code: "REFUNDCLOSE".into(),
-            };
+            refund.state = RefundState::Failed { code: "REFUNDCLOSE".into() };
             refund.next_at = None;
         }
     }

@@ -45,23 +45,13 @@ pub fn amounts(
     freight: &FreightPolicy,
     max: Money,
 ) -> Result<Amounts, TooExpensive> {
-    let total = lines
-        .into_iter()
-        .try_fold(Money::ZERO, |sum, (price, quantity)| {
-            sum.checked_add(price.checked_mul(quantity)?)
-        });
+    let total = lines.into_iter().try_fold(Money::ZERO, |sum, (price, quantity)| {
+        sum.checked_add(price.checked_mul(quantity)?)
+    });
     let goods = total.ok_or(TooExpensive { max })?;
     let freight = freight.freight(goods);
-    let pay = goods
-        .checked_add(freight)
-        .filter(|pay| *pay <= max)
-        .ok_or(TooExpensive { max })?;
-    Ok(Amounts {
-        goods,
-        freight,
-        pay,
-        ..Amounts::default()
-    })
+    let pay = goods.checked_add(freight).filter(|pay| *pay <= max).ok_or(TooExpensive { max })?;
+    Ok(Amounts { goods, freight, pay, ..Amounts::default() })
 }
 
 #[cfg(test)]
@@ -78,17 +68,11 @@ mod tests {
 
     #[test]
     fn lines_and_freight_add_up() {
-        let freight = FreightPolicy {
-            flat: Money::from_fen(800),
-            free_from: Some(Money::from_fen(5000)),
-        };
+        let freight =
+            FreightPolicy { flat: Money::from_fen(800), free_from: Some(Money::from_fen(5000)) };
         let sums = amounts(lines(&[(1000, 2), (99, 3)]), &freight, MAX).unwrap();
         assert_eq!(
-            (
-                sums.goods.as_fen(),
-                sums.freight.as_fen(),
-                sums.pay.as_fen()
-            ),
+            (sums.goods.as_fen(), sums.freight.as_fen(), sums.pay.as_fen()),
             (2297, 800, 3097)
         );
         let sums = amounts(lines(&[(5000, 1)]), &freight, MAX).unwrap();
@@ -97,11 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_refused_not_wrapped() {
-        for items in [
-            &[(1_000_001, 1)][..],
-            &[(i64::MAX, 2)],
-            &[(i64::MAX, 1), (1, 1)],
-        ] {
+        for items in [&[(1_000_001, 1)][..], &[(i64::MAX, 2)], &[(i64::MAX, 1), (1, 1)]] {
             assert!(amounts(lines(items), &FreightPolicy::default(), MAX).is_err());
         }
     }

@@ -1,9 +1,12 @@
 //! From which address a request comes, when proxies stand before the server.
 //!
-//! Pure. The header is believed only as far as the proxies that the configuration names reach: the
+//! The header is believed only as far as the proxies that the configuration names reach: the
 //! right-most entry that none of them owns is the client; whatever stands left of it is hearsay.
 
 use std::net::{IpAddr, SocketAddr};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderMap, X_FORWARDED_FOR};
 
 use crate::config::Cidr;
 
@@ -41,6 +44,22 @@ fn parse_entry(entry: &str) -> Option<IpAddr> {
     let address = bare.parse::<IpAddr>().ok();
     let address = address.or_else(|| entry.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
     address.map(|address| address.to_canonical())
+}
+
+/// The client's address of a request; `None` when it did not come over TCP.
+pub fn of_request(request: &HttpRequest, trusted: &[Cidr]) -> Option<IpAddr> {
+    of(request.peer_addr(), request.headers(), trusted)
+}
+
+/// The client's address, by peer and headers.
+pub fn of(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[Cidr]) -> Option<IpAddr> {
+    let peer = peer?.ip();
+    if trusted.is_empty() {
+        return Some(peer.to_canonical());
+    }
+    let lines = headers.get_all(X_FORWARDED_FOR).filter_map(|line| line.to_str().ok());
+    let lines: Vec<&str> = lines.collect();
+    Some(client_address(peer, lines.into_iter(), trusted))
 }
 
 #[cfg(test)]

@@ -35,7 +35,10 @@ impl Language {
     fn parse(accepted: &str) -> Self {
         let weight = |language: &str| {
             let ranges = accepted.split(',').take(32).filter_map(weighted);
-            ranges.filter(|(tag, _)| primary(tag).eq_ignore_ascii_case(language)).map(|(_, q)| q).max()
+            ranges
+                .filter(|(tag, _)| primary(tag).eq_ignore_ascii_case(language))
+                .map(|(_, q)| q)
+                .max()
         };
         if weight("en") > weight("zh") { Self::English } else { Self::Chinese }
     }
@@ -319,8 +322,13 @@ mod tests {
 
     use super::*;
 
-    async fn answer(path: &str, language: &str, method: actix_web::http::Method) -> (u16, Value, HeaderMap) {
-        let sold_out = || async { Err::<&'static str, _>(ApiError::new(Code::SoldOut).with("sku_id", 7)) };
+    async fn answer(
+        path: &str,
+        language: &str,
+        method: actix_web::http::Method,
+    ) -> (u16, Value, HeaderMap) {
+        let sold_out =
+            || async { Err::<&'static str, _>(ApiError::new(Code::SoldOut).with("sku_id", 7)) };
         let busy = || async { Err::<&'static str, _>(ApiError::new(Code::Busy)) };
         let app = App::new()
             .wrap(from_fn(problems))
@@ -352,7 +360,8 @@ mod tests {
     #[actix_web::test]
     async fn busy_says_when_to_come_again() {
         for language in ["zh", "en"] {
-            let (status, _, headers) = answer("/busy", language, actix_web::http::Method::GET).await;
+            let (status, _, headers) =
+                answer("/busy", language, actix_web::http::Method::GET).await;
             assert_eq!(status, 503);
             assert_eq!(headers.get(header::RETRY_AFTER).unwrap(), "1");
         }
@@ -384,10 +393,14 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_of_the_contract() {
-        let codes: Vec<_> =
-            Code::ALL.iter().map(|code| format!("{} {}", code.as_str(), code.status().as_u16())).collect();
+        let codes: Vec<_> = Code::ALL
+            .iter()
+            .map(|code| format!("{} {}", code.as_str(), code.status().as_u16()))
+            .collect();
         assert_eq!(codes.len(), 18);
-        for code in ["invalid_request 400", "too_large 413", "wechat_error 502", "busy 503", "internal 500"] {
+        for code in
+            ["invalid_request 400", "too_large 413", "wechat_error 502", "busy 503", "internal 500"]
+        {
             assert!(codes.iter().any(|known| known == code), "{code}");
         }
     }

@@ -9,10 +9,9 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 
+use super::auth::state;
 use super::error::{ApiError, Code};
 
-/// The largest JSON body.
-pub const BODY_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 pub const BODY_WAIT: Duration = Duration::from_secs(10);
 
@@ -51,7 +50,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let (request, payload) = (request.clone(), web::Payload::from_request(request, payload));
         Box::pin(async move {
             let payload = payload.await.map_err(ApiError::internal)?;
-            parse_json(&body(&request, payload, BODY_MAX).await?).map(Self)
+            let max = state(&request)?.config.server.body_max_bytes;
+            parse_json(&body(&request, payload, max).await?).map(Self)
         })
     }
 }
@@ -220,7 +220,9 @@ mod tests {
 
     #[actix_web::test]
     async fn an_id_in_the_path_is_a_number_of_ours() {
-        for (text, good) in [("7", true), ("0", false), ("-1", false), ("x", false), ("9007199254740992", false)] {
+        for (text, good) in
+            [("7", true), ("0", false), ("-1", false), ("x", false), ("9007199254740992", false)]
+        {
             let request = TestRequest::default().param("id", text).to_http_request();
             let id = PathId::<OrderId>::extract(&request).await;
             assert_eq!(id.is_ok(), good, "{text}");

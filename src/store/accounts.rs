@@ -6,8 +6,8 @@
 use entity::{message_grant, order, session, user, user_address};
 use sea_orm::sea_query::{CaseStatement, Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, ExprTrait, FromQueryResult, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, DbBackend, EntityTrait, ExprTrait, FromQueryResult, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 
 use super::db::{Readers, StoreError, Write};
@@ -390,9 +390,8 @@ pub fn add_grants(
 ) -> Write {
     use message_grant::{Column, Entity};
     let remaining = || Expr::col((Entity, Column::Remaining));
-    let one_more = CaseStatement::new()
-        .case(remaining().lt(cap), remaining().add(1))
-        .finally(remaining());
+    let one_more =
+        CaseStatement::new().case(remaining().lt(cap), remaining().add(1)).finally(remaining());
     let count_up = OnConflict::columns([Column::WxappId, Column::UserId, Column::TemplateId])
         .value(Column::Remaining, one_more)
         .value(Column::UpdatedAt, Expr::value(now.as_millis()))

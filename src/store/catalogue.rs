@@ -332,9 +332,6 @@ fn texts(table: &'static str, text: &str) -> Result<Vec<String>, StoreError> {
     json(table, text)
 }
 
-fn json<T: serde::de::DeserializeOwned>(
-    table: &'static str,
-    text: &str,
-) -> Result<T, StoreError> {
+fn json<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::row(table, error))
 }

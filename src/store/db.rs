@@ -20,10 +20,7 @@ pub enum StoreError {
 
 impl StoreError {
     pub fn row(table: &'static str, what: impl std::fmt::Display) -> Self {
-        Self::Row {
-            table,
-            what: what.to_string(),
-        }
+        Self::Row { table, what: what.to_string() }
     }
 }
 
@@ -54,6 +51,10 @@ impl Readers {
     }
     pub fn backend(&self) -> DbBackend {
         self.0.get_database_backend()
+    }
+    /// Whether this process is the only one that serves on the database.
+    pub fn serve_alone(&self) -> bool {
+        self.backend() == DbBackend::Sqlite
     }
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
@@ -94,9 +95,7 @@ fn options(url: &str, connections: u32) -> ConnectOptions {
 
 /// Opens the pool of readers. A database file that is not there yet is made.
 pub async fn open_readers(url: &str, connections: u32) -> Result<Readers, StoreError> {
-    Ok(Readers(
-        Database::connect(options(&creating(url), connections)).await?,
-    ))
+    Ok(Readers(Database::connect(options(&creating(url), connections)).await?))
 }
 
 /// Opens the one connection that writes; whoever holds it shares it with nobody.
@@ -139,10 +138,7 @@ pub enum ServeLockError {
     )]
     Held(PathBuf),
     #[error("cannot lock {path}: {source}")]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
 }
 
 /// Held for as long as this process serves on an SQLite file.
@@ -154,10 +150,7 @@ pub fn take_serve_lock(database: &Path) -> Result<ServeLock, ServeLockError> {
     let mut name = database.as_os_str().to_owned();
     name.push(".serve-lock");
     let path = PathBuf::from(name);
-    let io = |source| ServeLockError::Io {
-        path: path.clone(),
-        source,
-    };
+    let io = |source| ServeLockError::Io { path: path.clone(), source };
     let file = std::fs::File::options()
         .create(true)
         .truncate(false)
@@ -179,10 +172,7 @@ mod tests {
     fn the_file_of_an_sqlite_url_is_found() {
         for (url, file) in [
             ("sqlite://buynow.db", Some("buynow.db")),
-            (
-                "sqlite:///var/lib/buynow.db?mode=rwc",
-                Some("/var/lib/buynow.db"),
-            ),
+            ("sqlite:///var/lib/buynow.db?mode=rwc", Some("/var/lib/buynow.db")),
             ("sqlite::memory:", None),
             ("postgres://localhost/buynow", None),
         ] {
@@ -195,10 +185,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let database = dir.path().join("shop.db");
         let first = take_serve_lock(&database).expect("the first server takes the lock");
-        assert!(matches!(
-            take_serve_lock(&database),
-            Err(ServeLockError::Held(_))
-        ));
+        assert!(matches!(take_serve_lock(&database), Err(ServeLockError::Held(_))));
         drop(first);
         assert!(take_serve_lock(&database).is_ok());
     }

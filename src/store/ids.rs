@@ -78,9 +78,7 @@ impl Ids {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<std::ops::Range<i64>>> {
-        self.free
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -111,9 +109,7 @@ pub async fn take_blocks(
         db.execute(&raise).await?;
     }
     let row = Entity::find_by_id(ROW).one(db).await?;
-    let next = row
-        .map(|row| row.next)
-        .ok_or_else(|| DbErr::RecordNotFound(ROW.into()))?;
+    let next = row.map(|row| row.next).ok_or_else(|| DbErr::RecordNotFound(ROW.into()))?;
     Ok(next - size..next)
 }
 

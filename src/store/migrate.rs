@@ -64,9 +64,7 @@ mod tests {
     async fn a_binary_below_the_databases_is_refused() {
         let db = Database::connect("sqlite::memory:").await.unwrap();
         up(&db).await.unwrap();
-        db.execute_unprepared("UPDATE schema_info SET min_binary = '99.0.0'")
-            .await
-            .unwrap();
+        db.execute_unprepared("UPDATE schema_info SET min_binary = '99.0.0'").await.unwrap();
         let error = up(&db).await.unwrap_err();
         assert!(error.to_string().contains("99.0.0"), "{error}");
     }

@@ -11,9 +11,9 @@ use sea_orm::{
 use super::db::{Readers, StoreError};
 use super::page::{After, Page};
 use crate::domain::address::Address;
+use crate::domain::fold::NewOrder;
 use crate::domain::id::{GoodsId, LineId, OrderId, OutTradeNo, SkuId, UserId, WxappId};
 use crate::domain::money::Money;
-use crate::domain::fold::NewOrder;
 use crate::domain::order::{CloseReason, Line, OrderState};
 use crate::domain::price::Amounts;
 use crate::domain::time::Timestamp;
@@ -30,14 +30,8 @@ pub enum ListState {
 }
 
 impl ListState {
-    const ALL: [Self; 6] = [
-        Self::Unpaid,
-        Self::Paid,
-        Self::Shipped,
-        Self::Completed,
-        Self::Closed,
-        Self::Refunded,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Unpaid, Self::Paid, Self::Shipped, Self::Completed, Self::Closed, Self::Refunded];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -259,10 +253,7 @@ fn line(row: order_goods::Model) -> Result<LineView, StoreError> {
     })
 }
 
-async fn addresses(
-    readers: &Readers,
-    orders: &[i64],
-) -> Result<HashMap<i64, Address>, StoreError> {
+async fn addresses(readers: &Readers, orders: &[i64]) -> Result<HashMap<i64, Address>, StoreError> {
     let rows = order_address::Entity::find()
         .filter(order_address::Column::OrderId.is_in(orders.iter().copied()))
         .all(readers.db())
@@ -295,10 +286,7 @@ async fn received(readers: &Readers, orders: &[i64]) -> Result<HashMap<i64, i64>
     Ok(received)
 }
 
-async fn refunds_open(
-    readers: &Readers,
-    orders: &[i64],
-) -> Result<HashMap<i64, bool>, StoreError> {
+async fn refunds_open(readers: &Readers, orders: &[i64]) -> Result<HashMap<i64, bool>, StoreError> {
     let rows: Vec<(i64, String)> = refund::Entity::find()
         .select_only()
         .column(refund::Column::OrderId)
@@ -317,9 +305,10 @@ async fn refunds_open(
 fn view(row: order::Model, parts: &mut Parts) -> Result<OrderView, StoreError> {
     let nonsense = |what: &str| StoreError::row("order", what);
     let state = ListState::parse(&row.state).ok_or_else(|| nonsense(&row.state))?;
-    let close_reason = row.close_reason.as_deref().map(|reason| {
-        CloseReason::parse(reason).ok_or_else(|| nonsense(reason))
-    });
+    let close_reason = row
+        .close_reason
+        .as_deref()
+        .map(|reason| CloseReason::parse(reason).ok_or_else(|| nonsense(reason)));
     let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
     Ok(OrderView {
         id: OrderId::parse(row.id).map_err(|error| StoreError::row("order", error))?,

@@ -2,9 +2,7 @@
 //! decided on it is decided again in the fold.
 
 use entity::{order, payment, payment_attempt, refund, user};
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::db::{Readers, StoreError};
 use super::rows;

@@ -84,7 +84,9 @@ async fn an_address_book_has_one_default_and_one_owner() {
     write(&readers, insert_address(backend, wxapp(), me, home(12, "乙", true), NOW)).await;
     write(&readers, insert_address(backend, wxapp(), other, home(13, "丙", true), NOW)).await;
     let book = addresses(&readers, wxapp(), me).await.unwrap();
-    let ids = |book: &[BookAddress]| -> Vec<_> { book.iter().map(|a| (a.id.get(), a.is_default)).collect() };
+    let ids = |book: &[BookAddress]| -> Vec<_> {
+        book.iter().map(|a| (a.id.get(), a.is_default)).collect()
+    };
     assert_eq!(ids(&book), [(12, true), (11, false)]);
     write(&readers, set_default_address(backend, wxapp(), me, address_id(11))).await;
     write(&readers, update_address(backend, wxapp(), me, home(13, "贼", false), NOW)).await;

@@ -29,9 +29,7 @@ impl Sealer {
     /// `v1:` and base64 of nonce and ciphertext.
     pub fn seal(&self, secret: &SecretString) -> Result<String, SealError> {
         let mut nonce = [0; NONCE_LEN];
-        SystemRandom::new()
-            .fill(&mut nonce)
-            .map_err(|_| SealError::Random)?;
+        SystemRandom::new().fill(&mut nonce).map_err(|_| SealError::Random)?;
         let mut sealed = secret.expose_secret().as_bytes().to_vec();
         self.0
             .seal_in_place_append_tag(
@@ -40,19 +38,12 @@ impl Sealer {
                 &mut sealed,
             )
             .map_err(|_| SealError::Random)?;
-        Ok(format!(
-            "v1:{}",
-            STANDARD.encode([nonce.as_slice(), &sealed].concat())
-        ))
+        Ok(format!("v1:{}", STANDARD.encode([nonce.as_slice(), &sealed].concat())))
     }
 
     pub fn open(&self, sealed: &str) -> Result<SecretString, SealError> {
-        let bytes = sealed
-            .strip_prefix("v1:")
-            .and_then(|text| STANDARD.decode(text).ok());
-        let mut bytes = bytes
-            .filter(|bytes| bytes.len() > NONCE_LEN)
-            .ok_or(SealError::Open)?;
+        let bytes = sealed.strip_prefix("v1:").and_then(|text| STANDARD.decode(text).ok());
+        let mut bytes = bytes.filter(|bytes| bytes.len() > NONCE_LEN).ok_or(SealError::Open)?;
         let mut ciphertext = bytes.split_off(NONCE_LEN);
         let nonce = Nonce::try_assume_unique_for_key(&bytes).map_err(|_| SealError::Open)?;
         let plain = self.0.open_in_place(nonce, Aad::empty(), &mut ciphertext);

@@ -31,19 +31,11 @@ pub async fn read(
         .all(readers.db())
         .await?;
     let of: std::collections::BTreeSet<i64> = found.iter().map(|row| row.goods_id).collect();
-    let goods_rows = goods::Entity::find()
-        .filter(goods::Column::Id.is_in(of))
-        .all(readers.db())
-        .await?;
+    let goods_rows =
+        goods::Entity::find().filter(goods::Column::Id.is_in(of)).all(readers.db()).await?;
     Ok(StockRows {
-        goods: goods_rows
-            .into_iter()
-            .map(rows::goods::goods)
-            .collect::<Result<_, _>>()?,
-        skus: found
-            .into_iter()
-            .map(rows::goods::sku)
-            .collect::<Result<_, _>>()?,
+        goods: goods_rows.into_iter().map(rows::goods::goods).collect::<Result<_, _>>()?,
+        skus: found.into_iter().map(rows::goods::sku).collect::<Result<_, _>>()?,
         read_at,
     })
 }

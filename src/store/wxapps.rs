@@ -38,10 +38,7 @@ pub struct Wxapp {
 impl Wxapp {
     /// The API keys that may have signed an attempt, the likelier first.
     pub fn keys_for(&self, key_version: i64, now: Timestamp) -> Vec<&SecretString> {
-        let former = self
-            .former_api_key
-            .as_ref()
-            .filter(|(_, until)| now < *until);
+        let former = self.former_api_key.as_ref().filter(|(_, until)| now < *until);
         let former = former.map(|(key, _)| key);
         if key_version == self.key_version {
             std::iter::once(&self.api_key).chain(former).collect()
@@ -78,10 +75,7 @@ pub async fn by_appid(
     sealer: &Sealer,
     appid: &str,
 ) -> Result<Option<Wxapp>, WxappError> {
-    let row = Entity::find()
-        .filter(Column::Appid.eq(appid))
-        .one(readers.db())
-        .await?;
+    let row = Entity::find().filter(Column::Appid.eq(appid)).one(readers.db()).await?;
     row.map(|row| open(row, sealer)).transpose()
 }
 

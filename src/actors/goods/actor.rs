@@ -80,11 +80,7 @@ impl GoodsActor {
     fn offer(&self, id: SkuId) -> Option<Offer<'_>> {
         let known = self.skus.get(&id)?;
         let goods = self.goods.get(&known.sku.goods)?;
-        Some(Offer {
-            sku: &known.sku,
-            goods,
-            available: known.sku.stock - known.held,
-        })
+        Some(Offer { sku: &known.sku, goods, available: known.sku.stock - known.held })
     }
 
     /// Decides on memory alone.
@@ -101,17 +97,10 @@ impl GoodsActor {
         };
         let priced = admit(&wanted.cart, |id| self.offer(id), &conditions)?;
         let amounts = priced.amounts;
-        let deducting = priced
-            .lines
-            .iter()
-            .filter(|line| line.offer.goods.deduct_stock == DeductStock::Order);
-        let held = deducting
-            .map(|line| (line.item.sku, line.item.quantity.pieces()))
-            .collect();
-        Ok(Admitted {
-            hold: self.hold(held, owner.clone()),
-            amounts,
-        })
+        let deducting =
+            priced.lines.iter().filter(|line| line.offer.goods.deduct_stock == DeductStock::Order);
+        let held = deducting.map(|line| (line.item.sku, line.item.quantity.pieces())).collect();
+        Ok(Admitted { hold: self.hold(held, owner.clone()), amounts })
     }
 
     fn hold(&mut self, pieces: Vec<(SkuId, i64)>, owner: Recipient<ReleaseHold>) -> HoldToken {
@@ -123,13 +112,7 @@ impl GoodsActor {
         let number = self.next_hold;
         self.next_hold += 1;
         self.holds.insert(number, pieces);
-        HoldToken::new(
-            HoldId {
-                incarnation: self.incarnation,
-                number,
-            },
-            owner,
-        )
+        HoldToken::new(HoldId { incarnation: self.incarnation, number }, owner)
     }
 
     fn end_hold(&mut self, hold: HoldId) {
@@ -153,38 +136,25 @@ impl GoodsActor {
     /// Whether anything said of these SKUs rests on memory that is too old, or on none.
     fn is_stale(&self, cart: &Cart) -> bool {
         let oldest = self.clock.now().plus_millis(-self.refresh_ms);
-        let fresh = |item: &CartItem| {
-            self.skus
-                .get(&item.sku)
-                .is_some_and(|known| known.read_at >= oldest)
-        };
+        let fresh =
+            |item: &CartItem| self.skus.get(&item.sku).is_some_and(|known| known.read_at >= oldest);
         !cart.items().iter().all(fresh)
     }
 
     /// Reads the SKUs of a cart, joining what is under way.
     fn read(&mut self, cart: &Cart) -> LocalBoxFuture<'static, Vec<Option<Rc<StockRows>>>> {
         let ids: Vec<SkuId> = cart.items().iter().map(|item| item.sku).collect();
-        let missing: Vec<SkuId> = ids
-            .iter()
-            .copied()
-            .filter(|id| !self.flights.contains_key(id))
-            .collect();
+        let missing: Vec<SkuId> =
+            ids.iter().copied().filter(|id| !self.flights.contains_key(id)).collect();
         if !missing.is_empty() {
             self.reads += 1;
-            let flight = read(
-                self.readers.clone(),
-                self.wxapp,
-                missing.clone(),
-                self.clock.clone(),
-            );
+            let flight =
+                read(self.readers.clone(), self.wxapp, missing.clone(), self.clock.clone());
             let flight = flight.boxed_local().shared();
-            self.flights
-                .extend(missing.into_iter().map(|id| (id, flight.clone())));
+            self.flights.extend(missing.into_iter().map(|id| (id, flight.clone())));
         }
-        let flights: Vec<Flight> = ids
-            .iter()
-            .filter_map(|id| self.flights.get(id).cloned())
-            .collect();
+        let flights: Vec<Flight> =
+            ids.iter().filter_map(|id| self.flights.get(id).cloned()).collect();
         futures_util::future::join_all(flights).boxed_local()
     }
 
@@ -208,14 +178,7 @@ impl GoodsActor {
     /// The newer of two copies of a row stays.
     fn see(&mut self, sku: Sku, at: Timestamp) {
         match self.skus.get_mut(&sku.id) {
-            None => drop(self.skus.insert(
-                sku.id,
-                Known {
-                    sku,
-                    held: 0,
-                    read_at: at,
-                },
-            )),
+            None => drop(self.skus.insert(sku.id, Known { sku, held: 0, read_at: at })),
             Some(known) => {
                 if sku.version >= known.sku.version {
                     known.sku = sku;
@@ -238,34 +201,19 @@ impl GoodsActor {
     fn quote_line(&self, item: CartItem) -> QuotedLine {
         let Some(offer) = self.offer(item.sku) else {
             let problem = Some(PlaceRefusal::UnknownSku(item.sku));
-            return QuotedLine {
-                item,
-                offer: None,
-                problem,
-            };
+            return QuotedLine { item, offer: None, problem };
         };
         let problem = if !is_on_sale(offer.goods, offer.sku, self.clock.now()) {
             Some(PlaceRefusal::OffSale(item.sku))
         } else if offer.available < item.quantity.pieces() {
             let available = offer.available.max(0);
-            Some(PlaceRefusal::SoldOut {
-                sku: item.sku,
-                available,
-            })
+            Some(PlaceRefusal::SoldOut { sku: item.sku, available })
         } else {
             None
         };
         let (sku, goods) = (offer.sku.clone(), offer.goods.clone());
-        let offer = QuotedOffer {
-            sku,
-            goods,
-            available: offer.available.max(0),
-        };
-        QuotedLine {
-            item,
-            offer: Some(offer),
-            problem,
-        }
+        let offer = QuotedOffer { sku, goods, available: offer.available.max(0) };
+        QuotedLine { item, offer: Some(offer), problem }
     }
 }
 
@@ -363,11 +311,8 @@ impl Handler<GetSnapshot> for GoodsActor {
     type Result = Snapshot;
 
     fn handle(&mut self, _: GetSnapshot, _: &mut Self::Context) -> Snapshot {
-        let mut stock: Vec<_> = self
-            .skus
-            .values()
-            .map(|known| (known.sku.id, known.sku.stock, known.held))
-            .collect();
+        let mut stock: Vec<_> =
+            self.skus.values().map(|known| (known.sku.id, known.sku.stock, known.held)).collect();
         stock.sort_unstable();
         Snapshot {
             skus_known: self.skus.len(),

@@ -131,10 +131,7 @@ pub struct HoldToken {
 
 impl HoldToken {
     pub(super) fn new(id: HoldId, owner: Recipient<ReleaseHold>) -> Self {
-        Self {
-            id,
-            owner: Some(owner),
-        }
+        Self { id, owner: Some(owner) }
     }
 
     /// The fate of the order is certain: the journal tells the goods actor itself.

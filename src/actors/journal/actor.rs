@@ -52,11 +52,7 @@ pub struct JournalActor {
 
 impl JournalActor {
     pub fn new(settings: JournalSettings) -> Self {
-        Self {
-            settings,
-            shared: Rc::default(),
-            closing: false,
-        }
+        Self { settings, shared: Rc::default(), closing: false }
     }
 }
 
@@ -70,10 +66,7 @@ impl Actor for JournalActor {
         actix_rt::spawn(async move {
             if AssertUnwindSafe(writer.run()).catch_unwind().await.is_err() {
                 tracing::error!("the journal's writer has panicked; the process must end");
-                shared
-                    .queue
-                    .borrow_mut()
-                    .refuse_all(JournalError::Unavailable);
+                shared.queue.borrow_mut().refuse_all(JournalError::Unavailable);
                 alive.send_replace(false);
             }
         });
@@ -87,10 +80,7 @@ impl Handler<Submit> for JournalActor {
         if self.closing || !*self.settings.alive.borrow() {
             return refuse(entry.reply, JournalError::Closing);
         }
-        self.shared
-            .queue
-            .borrow_mut()
-            .push(entry, self.settings.queue_max);
+        self.shared.queue.borrow_mut().push(entry, self.settings.queue_max);
         self.shared.wake.notify_one();
     }
 }
@@ -102,10 +92,7 @@ impl Handler<WriteRows> for JournalActor {
         if self.closing || !*self.settings.alive.borrow() {
             return refuse(write.reply, JournalError::Closing);
         }
-        self.shared
-            .queue
-            .borrow_mut()
-            .push_write(write, self.settings.queue_max);
+        self.shared.queue.borrow_mut().push_write(write, self.settings.queue_max);
         self.shared.wake.notify_one();
     }
 }
@@ -114,10 +101,7 @@ impl Handler<Listen> for JournalActor {
     type Result = ();
 
     fn handle(&mut self, listen: Listen, _: &mut Self::Context) {
-        self.shared
-            .listeners
-            .borrow_mut()
-            .insert(listen.wxapp, listen.goods);
+        self.shared.listeners.borrow_mut().insert(listen.wxapp, listen.goods);
     }
 }
 
@@ -138,9 +122,6 @@ impl Handler<GetSnapshot> for JournalActor {
 
     fn handle(&mut self, _: GetSnapshot, _: &mut Self::Context) -> Snapshot {
         let queued = self.shared.queue.borrow().len();
-        Snapshot {
-            queued,
-            ..*self.shared.snapshot.borrow()
-        }
+        Snapshot { queued, ..*self.shared.snapshot.borrow() }
     }
 }

@@ -35,12 +35,7 @@ impl JournalHandle {
         let (reply, outcome) = oneshot::channel();
         // The permits at the edge bound how many are under way; an entry that carries a hold must
         // not be lost to a full mailbox.
-        self.journal.do_send(Submit {
-            wxapp,
-            command,
-            hold,
-            reply,
-        });
+        self.journal.do_send(Submit { wxapp, command, hold, reply });
         self.wait(outcome).await
     }
 

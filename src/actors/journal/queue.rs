@@ -61,11 +61,7 @@ impl Queue {
 
     /// Queues an entry, or refuses it when its queue is full.
     pub fn push(&mut self, entry: Submit, max: usize) {
-        let queue = if is_urgent(&entry.command) {
-            &mut self.urgent
-        } else {
-            &mut self.orders
-        };
+        let queue = if is_urgent(&entry.command) { &mut self.urgent } else { &mut self.orders };
         if queue.len() >= max {
             refuse(entry.reply, JournalError::Busy);
         } else {

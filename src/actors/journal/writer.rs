@@ -63,11 +63,7 @@ struct Waiting {
 
 impl Writer {
     pub fn new(settings: JournalSettings, shared: Rc<Shared>) -> Self {
-        Self {
-            settings,
-            shared,
-            connection: None,
-        }
+        Self { settings, shared, connection: None }
     }
 
     /// Writes until the journal is drained.
@@ -119,16 +115,9 @@ impl Writer {
     async fn write_or_split(&mut self, batch: Batch) {
         let mut todo = vec![batch];
         while let Some(batch) = todo.pop() {
-            let commands: Vec<_> = batch
-                .entries
-                .iter()
-                .map(|entry| entry.command.clone())
-                .collect();
-            let writes: Vec<_> = batch
-                .writes
-                .iter()
-                .map(|write| write.write.clone())
-                .collect();
+            let commands: Vec<_> =
+                batch.entries.iter().map(|entry| entry.command.clone()).collect();
+            let writes: Vec<_> = batch.writes.iter().map(|write| write.write.clone()).collect();
             match self.transact_with_retries(&commands, &writes).await {
                 Fate::Committed(done) => self.tell(batch, *done),
                 Fate::Unknown(done, marker) => {
@@ -145,11 +134,8 @@ impl Writer {
                 Fate::Lost(error) => {
                     let refused = is_about_content(&error);
                     tracing::error!(%error, members = batch.len(), "a batch could not be written");
-                    let error = if refused {
-                        JournalError::Refused
-                    } else {
-                        JournalError::Unavailable
-                    };
+                    let error =
+                        if refused { JournalError::Refused } else { JournalError::Unavailable };
                     self.fail(batch, error);
                 }
             }
@@ -261,11 +247,7 @@ impl Writer {
         if self.shared.snapshot.borrow().batches % PURGE_EVERY == 1 {
             purge_markers(txn, now.plus_seconds(-MARKER_SECONDS)).await?;
         }
-        Ok(Done {
-            outcomes,
-            books,
-            blocks,
-        })
+        Ok(Done { outcomes, books, blocks })
     }
 
     /// Ids for the fold: from what is free, else from the blocks that this transaction takes.
@@ -273,9 +255,7 @@ impl Writer {
         if let Some(ids) = self.settings.ids.try_draw(needed) {
             return ids;
         }
-        let fresh = blocks
-            .iter_mut()
-            .flat_map(|range| range.by_ref().take(needed));
+        let fresh = blocks.iter_mut().flat_map(|range| range.by_ref().take(needed));
         fresh.collect()
     }
 
@@ -379,26 +359,14 @@ impl Writer {
         }
         let listeners = self.shared.listeners.borrow();
         for (wxapp, holds) in holds {
-            let skus = books
-                .skus
-                .values()
-                .map(Kept::get)
-                .filter(|sku| sku.wxapp == wxapp);
-            let goods = books
-                .goods
-                .values()
-                .map(Kept::get)
-                .filter(|goods| goods.wxapp == wxapp);
+            let skus = books.skus.values().map(Kept::get).filter(|sku| sku.wxapp == wxapp);
+            let goods = books.goods.values().map(Kept::get).filter(|goods| goods.wxapp == wxapp);
             let skus: Vec<_> = skus.cloned().collect();
             if holds.is_empty() && skus.is_empty() {
                 continue;
             }
             if let Some(listener) = listeners.get(&wxapp) {
-                listener.do_send(BatchDone {
-                    holds,
-                    skus,
-                    goods: goods.cloned().collect(),
-                });
+                listener.do_send(BatchDone { holds, skus, goods: goods.cloned().collect() });
             }
         }
         replies
@@ -450,13 +418,9 @@ fn is_passing(error: &StoreError) -> bool {
         StoreError::Row { .. } => false,
         StoreError::Database(error) => {
             let text = error.to_string();
-            [
-                "database is locked",
-                "database table is locked",
-                "(code: 5)",
-            ]
-            .iter()
-            .any(|sign| text.contains(sign))
+            ["database is locked", "database table is locked", "(code: 5)"]
+                .iter()
+                .any(|sign| text.contains(sign))
         }
     }
 }

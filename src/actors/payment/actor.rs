@@ -70,8 +70,7 @@ pub struct PaymentActor {
 
 impl PaymentActor {
     pub fn new(deps: PaymentDeps) -> Self {
-        let inner =
-            Inner { deps, opening: RefCell::default(), opened: tokio::sync::Notify::new() };
+        let inner = Inner { deps, opening: RefCell::default(), opened: tokio::sync::Notify::new() };
         Self { inner: Rc::new(inner), prepaying: Rc::default() }
     }
 }

@@ -9,8 +9,8 @@ use super::protocol::*;
 use super::provider::{Refused, TradeWord, WeChatError};
 use crate::actors::journal::JournalError;
 use crate::domain::attempt::{
-    Attempt, AttemptEvent, AttemptState, AttemptTerms, NotPayable, Prepay as StoredPrepay, PrepayStep,
-    next_prepay_step,
+    Attempt, AttemptEvent, AttemptState, AttemptTerms, NotPayable, Prepay as StoredPrepay,
+    PrepayStep, next_prepay_step,
 };
 use crate::domain::fold::{Command, Outcome, RecordPrepay, StartAttempt, StartRefusal};
 use crate::domain::id::{AttemptId, OutTradeNo};
@@ -23,7 +23,8 @@ const STEPS_MAX: usize = 6;
 
 /// Refuses what is not this buyer's.
 pub(super) async fn check_owner(inner: &Inner, wanted: &Prepay) -> Result<(), PrepayError> {
-    let found = payments::order_with_attempts(&inner.deps.readers, inner.deps.wxapp.id, wanted.order);
+    let found =
+        payments::order_with_attempts(&inner.deps.readers, inner.deps.wxapp.id, wanted.order);
     match found.await {
         Ok(Some((order, _))) if order.user == wanted.user => Ok(()),
         Ok(_) => Err(PrepayError::UnknownOrder),
@@ -82,7 +83,8 @@ async fn start(
     let deps = &inner.deps;
     let openid = payments::openid(&deps.readers, order.user).await;
     let openid = openid.map_err(|error| unavailable(&error))?.ok_or(PrepayError::UnknownOrder)?;
-    let lines = payments::lines(&deps.readers, order.id).await.map_err(|error| unavailable(&error))?;
+    let lines =
+        payments::lines(&deps.readers, order.id).await.map_err(|error| unavailable(&error))?;
     let id = loop {
         if let Ok(id) = AttemptId::parse(deps.ids.draw_one().await) {
             break id;

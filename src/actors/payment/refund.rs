@@ -51,11 +51,7 @@ async fn request(
     change(inner, &refund, event).await.map(drop)
 }
 
-async fn change(
-    inner: &Inner,
-    refund: &Refund,
-    event: RefundEvent,
-) -> Result<bool, PaymentError> {
+async fn change(inner: &Inner, refund: &Refund, event: RefundEvent) -> Result<bool, PaymentError> {
     let change = ChangeRefund { refund: refund.id, order: refund.order, event };
     match inner.submit(Command::ChangeRefund(change)).await? {
         Outcome::RefundChanged(changed) => Ok(changed),

@@ -77,7 +77,9 @@ impl PaymentProvider for WechatPayV2 {
             let merchant = self.merchant(attempt)?;
             match self.client.query_order(&merchant, &attempt.out_trade_no).await {
                 Ok(trade) => Ok(to_word(trade, attempt)),
-                Err(PayError::Refused { code: ErrCode::OrderNotExist, .. }) => Ok(TradeWord::Unknown),
+                Err(PayError::Refused { code: ErrCode::OrderNotExist, .. }) => {
+                    Ok(TradeWord::Unknown)
+                }
                 Err(error) => Err(to_error(error)),
             }
         }

@@ -51,12 +51,7 @@ pub(super) fn begin(
     if not_yet {
         return Err(TransitionError::NotClosing.into());
     }
-    super::transition(
-        books,
-        begin.order,
-        OrderEvent::BeginClosing(begin.reason),
-        now,
-    )?;
+    super::transition(books, begin.order, OrderEvent::BeginClosing(begin.reason), now)?;
     finish_if_quiet(books, begin.order, now);
     find(books, begin.order)
 }
@@ -81,9 +76,7 @@ pub(super) fn postpone(
     postpone: PostponeClosing,
     now: Timestamp,
 ) -> Result<Order, ClosingRefusal> {
-    let event = OrderEvent::PostponeClosing {
-        next_at: postpone.next_at,
-    };
+    let event = OrderEvent::PostponeClosing { next_at: postpone.next_at };
     super::transition(books, postpone.order, event, now)?;
     find(books, postpone.order)
 }
@@ -94,9 +87,7 @@ pub(super) fn finish_if_quiet(books: &mut Books, order: OrderId, now: Timestamp)
         .orders
         .get(&order)
         .is_some_and(|kept| matches!(kept.get().state, OrderState::Unpaid(Some(_))));
-    let quiet = !books
-        .attempts_of(order)
-        .any(|attempt| attempt.state.is_live());
+    let quiet = !books.attempts_of(order).any(|attempt| attempt.state.is_live());
     if closing && quiet {
         let finished = super::transition(books, order, OrderEvent::FinishClosing, now);
         debug_assert!(finished.is_ok(), "a closing order can be closed");
@@ -125,9 +116,6 @@ pub(super) fn stop_attempts(books: &mut Books, order: OrderId) {
 }
 
 fn find(books: &Books, order: OrderId) -> Result<Order, ClosingRefusal> {
-    let kept = books
-        .orders
-        .get(&order)
-        .ok_or(ClosingRefusal::UnknownOrder)?;
+    let kept = books.orders.get(&order).ok_or(ClosingRefusal::UnknownOrder)?;
     Ok(kept.get().clone())
 }

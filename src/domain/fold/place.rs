@@ -65,11 +65,8 @@ pub(super) fn place(
         }
         return Ok(Placed::Replay(bound.result));
     }
-    let (owner, address) = books
-        .address_book
-        .get(&place.address)
-        .cloned()
-        .ok_or(PlaceRefusal::UnknownAddress)?;
+    let (owner, address) =
+        books.address_book.get(&place.address).cloned().ok_or(PlaceRefusal::UnknownAddress)?;
     if owner != place.user {
         return Err(PlaceRefusal::UnknownAddress);
     }
@@ -81,33 +78,20 @@ pub(super) fn place(
             line.id = id;
         }
     }
-    Ok(Placed::New(Box::new(enter(
-        books, place, address, amounts, drafts, now,
-    ))))
+    Ok(Placed::New(Box::new(enter(books, place, address, amounts, drafts, now))))
 }
 
 fn check<'a>(books: &'a Books, place: &Place, now: Timestamp) -> Result<Priced<'a>, PlaceRefusal> {
-    let conditions = Conditions {
-        freight: &place.freight,
-        max: place.max,
-        expect_pay: place.expect_pay,
-        now,
-    };
+    let conditions =
+        Conditions { freight: &place.freight, max: place.max, expect_pay: place.expect_pay, now };
     let offer = |id| {
         let sku = books.skus.get(&id)?.get();
         let goods = books.goods.get(&sku.goods)?.get();
-        (sku.wxapp == place.wxapp).then_some(Offer {
-            sku,
-            goods,
-            available: sku.stock,
-        })
+        (sku.wxapp == place.wxapp).then_some(Offer { sku, goods, available: sku.stock })
     };
     let priced = admit(&place.cart, offer, &conditions)?;
     for (goods, pieces) in pieces_by_goods(&priced) {
-        let limit = books
-            .goods
-            .get(&goods)
-            .and_then(|kept| kept.get().limit_per_user);
+        let limit = books.goods.get(&goods).and_then(|kept| kept.get().limit_per_user);
         let bought = books.bought.get(&(place.user, goods)).copied().unwrap_or(0);
         if let Some(limit) = limit.filter(|limit| bought + pieces > *limit) {
             return Err(PlaceRefusal::LimitExceeded { goods, limit });
@@ -119,11 +103,7 @@ fn check<'a>(books: &'a Books, place: &Place, now: Timestamp) -> Result<Priced<'
 fn lines(priced: &Priced<'_>, order: OrderId) -> Vec<Line> {
     let line = |line: &crate::domain::admission::PricedLine<'_>| {
         let (sku, goods) = (line.offer.sku, line.offer.goods);
-        let image = if sku.image_url.is_empty() {
-            &goods.image_url
-        } else {
-            &sku.image_url
-        };
+        let image = if sku.image_url.is_empty() { &goods.image_url } else { &sku.image_url };
         Some(Line {
             // Replaced by an id of its own before it is entered.
             id: order.get().try_into().ok()?,
@@ -172,36 +152,21 @@ fn enter(
             *bought += line.quantity.pieces();
         }
     }
-    let binding = KeyBinding {
-        request_hash: place.key.request_hash,
-        result: order.id,
-    };
+    let binding = KeyBinding { request_hash: place.key.request_hash, result: order.id };
     books.keys.insert(place.key.key, binding);
-    books
-        .addresses
-        .push((order.id, order.wxapp, address.clone()));
+    books.addresses.push((order.id, order.wxapp, address.clone()));
     books.orders.insert(order.id, Kept::new(order.clone()));
     books.lines.insert(order.id, lines.clone());
     settle_free_order(books, &order, now);
-    let order = books
-        .orders
-        .get(&order.id)
-        .map_or(order, |kept| kept.get().clone());
-    NewOrder {
-        order,
-        lines,
-        address,
-    }
+    let order = books.orders.get(&order.id).map_or(order, |kept| kept.get().clone());
+    NewOrder { order, lines, address }
 }
 
 /// Nothing to pay: paid in the commit that creates it, without WeChat. The guard on stock has passed
 /// for every line, so the lines that wait for the payment fit too.
 fn settle_free_order(books: &mut Books, order: &Order, now: Timestamp) {
     if order.amounts.pay.is_zero() {
-        let paid = Paid {
-            at: now,
-            transaction: None,
-        };
+        let paid = Paid { at: now, transaction: None };
         let settled = super::transition(books, order.id, OrderEvent::Pay(paid), now);
         debug_assert!(settled.is_ok(), "a new order can be paid");
     }
@@ -233,16 +198,9 @@ pub(super) fn start_attempt(
     start: StartAttempt,
     now: Timestamp,
 ) -> Result<Attempt, StartRefusal> {
-    let order = books
-        .orders
-        .get(&start.order)
-        .ok_or(StartRefusal::UnknownOrder)?
-        .get();
+    let order = books.orders.get(&start.order).ok_or(StartRefusal::UnknownOrder)?.get();
     check_payable(order, now)?;
-    if let Some(live) = books
-        .attempts_of(start.order)
-        .find(|attempt| attempt.state.is_live())
-    {
+    if let Some(live) = books.attempts_of(start.order).find(|attempt| attempt.state.is_live()) {
         return Err(StartRefusal::Live(Box::new(live.clone())));
     }
     let attempt = Attempt {
@@ -258,8 +216,6 @@ pub(super) fn start_attempt(
         state: AttemptState::Requesting,
         created_at: now,
     };
-    books
-        .attempts
-        .insert(attempt.id, Kept::new(attempt.clone()));
+    books.attempts.insert(attempt.id, Kept::new(attempt.clone()));
     Ok(attempt)
 }

@@ -84,11 +84,7 @@ impl SurplusReason {
 }
 
 pub(super) fn settle(books: &mut Books, settle: Settle, now: Timestamp) -> Settlement {
-    let Some(attempt) = books
-        .attempts
-        .get(&settle.attempt)
-        .map(|kept| kept.get().clone())
-    else {
+    let Some(attempt) = books.attempts.get(&settle.attempt).map(|kept| kept.get().clone()) else {
         return Settlement::UnknownAttempt;
     };
     if !books.orders.contains_key(&attempt.order) {
@@ -98,10 +94,7 @@ pub(super) fn settle(books: &mut Books, settle: Settle, now: Timestamp) -> Settl
         return Settlement::AlreadyRecorded;
     }
     if settle.evidence.amount != attempt.amount {
-        keep_incident(
-            books,
-            incident(&attempt, &settle.evidence, IncidentReason::WrongAmount),
-        );
+        keep_incident(books, incident(&attempt, &settle.evidence, IncidentReason::WrongAmount));
         return Settlement::Incident(IncidentReason::WrongAmount);
     }
     mark_paid(books, attempt.id);
@@ -180,26 +173,19 @@ fn goods_are_there(books: &Books, order: OrderId) -> bool {
     waiting.iter().all(|line| {
         let same_sku = waiting.iter().filter(|other| other.sku == line.sku);
         let wanted: i64 = same_sku.map(|other| other.quantity.pieces()).sum();
-        books
-            .skus
-            .get(&line.sku)
-            .is_some_and(|kept| kept.get().stock >= wanted)
+        books.skus.get(&line.sku).is_some_and(|kept| kept.get().stock >= wanted)
     })
 }
 
 fn waiting_lines(books: &Books, order: OrderId) -> impl Iterator<Item = &Line> {
     let not_deducted = |line: &&Line| books.deducted.get(&line.id).is_none_or(|net| *net == 0);
     let lines = books.lines_of(order).iter();
-    lines
-        .filter(|line| line.deduct_stock == DeductStock::Payment)
-        .filter(not_deducted)
+    lines.filter(|line| line.deduct_stock == DeductStock::Payment).filter(not_deducted)
 }
 
 fn refunded(settle: &Settle) -> Money {
-    let sum = settle
-        .refunds
-        .iter()
-        .try_fold(Money::ZERO, |sum, found| sum.checked_add(found.amount));
+    let sum =
+        settle.refunds.iter().try_fold(Money::ZERO, |sum, found| sum.checked_add(found.amount));
     sum.unwrap_or(settle.evidence.amount)
 }
 
@@ -248,10 +234,7 @@ fn give_back(
 fn return_whole(books: &mut Books, order: OrderId, settle: &Settle, now: Timestamp) {
     if let Some(kept) = books.orders.get_mut(&order) {
         let transaction = Some(settle.evidence.transaction.clone());
-        let paid = Paid {
-            at: settle.evidence.paid_at,
-            transaction,
-        };
+        let paid = Paid { at: settle.evidence.paid_at, transaction };
         kept.change().state = OrderState::Paid(paid);
     }
     super::closing::stop_attempts(books, order);
@@ -276,9 +259,7 @@ fn record(
         evidence: settle.evidence.clone(),
         created_at: now,
     };
-    books
-        .payments
-        .insert(payment.id, Kept::new(payment.clone()));
+    books.payments.insert(payment.id, Kept::new(payment.clone()));
     for found in &settle.refunds {
         keep_found_refund(books, &payment, found, now);
     }
@@ -287,11 +268,7 @@ fn record(
 
 fn keep_found_refund(books: &mut Books, payment: &Payment, found: &FoundRefund, now: Timestamp) {
     let number = &found.out_refund_no;
-    if books
-        .refunds
-        .values()
-        .any(|kept| kept.get().out_refund_no == *number)
-    {
+    if books.refunds.values().any(|kept| kept.get().out_refund_no == *number) {
         return;
     }
     let Some(mut refund) = new_refund(books, payment, number.clone(), found.amount, now) else {
@@ -390,19 +367,11 @@ pub(super) fn notify(
         ("order_no".into(), about.order_no.to_string()),
         ("goods".into(), goods_in_words(books.lines_of(order))),
         ("amount".into(), amount.to_string()),
-        (
-            "reason".into(),
-            refund
-                .map(|refund| refund.reason.clone())
-                .unwrap_or_default(),
-        ),
+        ("reason".into(), refund.map(|refund| refund.reason.clone()).unwrap_or_default()),
         ("time_ms".into(), now.as_millis().to_string()),
     ]);
     let paid_by = |attempt: &&Attempt| attempt.state == attempt::AttemptState::Paid;
-    let prepay = books
-        .attempts_of(order)
-        .find(paid_by)
-        .and_then(|paid| paid.prepay.as_ref());
+    let prepay = books.attempts_of(order).find(paid_by).and_then(|paid| paid.prepay.as_ref());
     let form_id = prepay.map(|prepay| prepay.id.clone());
     books.notifications.push(NewNotification {
         id,

@@ -68,18 +68,15 @@ async fn a_clean_database_passes() {
     let report = shop("").await;
     assert_eq!(report.breaches, []);
     assert_eq!(report.warnings, Vec::<String>::new());
-    let counted = (report.orders, report.skus, report.stock_entries, report.payments, report.refunds);
+    let counted =
+        (report.orders, report.skus, report.stock_entries, report.payments, report.refunds);
     assert_eq!(counted, (3, 1, 5, 2, 1));
 }
 
 #[tokio::test]
 async fn one_stock_that_its_ledger_contradicts() {
-    check(
-        "UPDATE sku SET stock = 8",
-        1,
-        "SKU 50 has a stock of 8, but its ledger adds up to 7",
-    )
-    .await;
+    check("UPDATE sku SET stock = 8", 1, "SKU 50 has a stock of 8, but its ledger adds up to 7")
+        .await;
     let negative = "UPDATE sku SET stock = -1; UPDATE stock_entry SET delta = 2 WHERE seq = 1;";
     let report = shop(negative).await;
     assert!(report.breaches.iter().any(|breach| breach.text == "SKU 50 has a stock of -1"));
@@ -181,8 +178,12 @@ async fn five_a_paid_order_that_nobody_is_told_of() {
 
 #[tokio::test]
 async fn six_states_that_times_or_attempts_contradict() {
-    check("UPDATE \"order\" SET paid_at = NULL WHERE id = 60", 6, "order 60 is paid, which its times contradict")
-        .await;
+    check(
+        "UPDATE \"order\" SET paid_at = NULL WHERE id = 60",
+        6,
+        "order 60 is paid, which its times contradict",
+    )
+    .await;
     check(
         "UPDATE \"order\" SET closing_at = 5 WHERE id = 62",
         6,

@@ -9,8 +9,8 @@ use entity::{
 };
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
 use super::super::db::{Readers, StoreError};
@@ -66,9 +66,7 @@ fn scope(commands: &[Command]) -> Scope {
     for command in commands {
         match command {
             Command::Place(place) => {
-                scope
-                    .skus
-                    .extend(place.cart.items().iter().map(|item| item.sku.get()));
+                scope.skus.extend(place.cart.items().iter().map(|item| item.sku.get()));
                 scope.buyers.insert(place.user.get());
                 scope.addresses.insert(place.address.get());
             }
@@ -79,9 +77,7 @@ fn scope(commands: &[Command]) -> Scope {
             },
             Command::Settle(settle) => {
                 scope.whole_attempts.insert(settle.attempt.get());
-                scope
-                    .transactions
-                    .insert(settle.evidence.transaction.as_str().to_owned());
+                scope.transactions.insert(settle.evidence.transaction.as_str().to_owned());
             }
             Command::BeginClosing(begin) => drop(scope.whole.insert(begin.order.get())),
             Command::CloseAttempt(close) => drop(scope.whole.insert(close.order.get())),
@@ -112,16 +108,12 @@ async fn claim_keys(
 ) -> Result<Claims, StoreError> {
     let mut wanted: BTreeMap<&KeyRef, (&KeyClaim, OrderId)> = BTreeMap::new();
     for place in places(commands) {
-        wanted
-            .entry(&place.key.key)
-            .or_insert((&place.key, place.order));
+        wanted.entry(&place.key.key).or_insert((&place.key, place.order));
     }
     if wanted.is_empty() {
         return Ok(Claims::default());
     }
-    let rows = wanted
-        .values()
-        .map(|(claim, order)| claim_row(claim, *order, now));
+    let rows = wanted.values().map(|(claim, order)| claim_row(claim, *order, now));
     let on_conflict = OnConflict::new().do_nothing().to_owned();
     let insert = idempotency::Entity::insert_many(rows).on_conflict(on_conflict);
     match insert.exec_without_returning(db).await {
@@ -130,9 +122,7 @@ async fn claim_keys(
     }
     let mut claims = Claims::default();
     for (key, binding) in read_keys(db, wanted.keys().copied()).await? {
-        let ours = wanted
-            .get(&key)
-            .is_some_and(|(_, order)| *order == binding.result);
+        let ours = wanted.get(&key).is_some_and(|(_, order)| *order == binding.result);
         if ours {
             claims.0.insert(key, binding);
         } else {
@@ -201,13 +191,7 @@ fn read_key(row: idempotency::Model) -> Result<(KeyRef, KeyBinding), StoreError>
         key: IdempotencyKey::parse(row.key).map_err(bad)?,
     };
     let result = OrderId::parse(row.result_id).map_err(bad)?;
-    Ok((
-        key,
-        KeyBinding {
-            request_hash: row.request_hash,
-            result,
-        },
-    ))
+    Ok((key, KeyBinding { request_hash: row.request_hash, result }))
 }
 
 /// A plain read: an attempt never changes its order.
@@ -215,11 +199,7 @@ async fn find_orders_of_attempts(
     db: &impl ConnectionTrait,
     scope: &mut Scope,
 ) -> Result<(), StoreError> {
-    let ids: Vec<i64> = scope
-        .attempts
-        .union(&scope.whole_attempts)
-        .copied()
-        .collect();
+    let ids: Vec<i64> = scope.attempts.union(&scope.whole_attempts).copied().collect();
     if ids.is_empty() {
         return Ok(());
     }
@@ -256,9 +236,7 @@ async fn load_addresses(
         let bad = |error| StoreError::row("user_address", error);
         let id = AddressId::parse(row.id).map_err(bad)?;
         let user = UserId::parse(row.user_id).map_err(bad)?;
-        books
-            .address_book
-            .insert(id, (user, rows::orders::book_address(row)));
+        books.address_book.insert(id, (user, rows::orders::book_address(row)));
     }
     Ok(())
 }
@@ -295,12 +273,8 @@ async fn load_goods(
     scope: &Scope,
     books: &mut Books,
 ) -> Result<(), StoreError> {
-    let mut ids: BTreeSet<i64> = books
-        .lines
-        .values()
-        .flatten()
-        .map(|line| line.goods.get())
-        .collect();
+    let mut ids: BTreeSet<i64> =
+        books.lines.values().flatten().map(|line| line.goods.get()).collect();
     if !scope.skus.is_empty() {
         let found: Vec<i64> = sku::Entity::find()
             .select_only()
@@ -366,11 +340,8 @@ async fn load_bought(
     scope: &Scope,
     books: &mut Books,
 ) -> Result<(), StoreError> {
-    let limited = books
-        .goods
-        .values()
-        .map(Kept::get)
-        .filter(|goods| goods.limit_per_user.is_some());
+    let limited =
+        books.goods.values().map(Kept::get).filter(|goods| goods.limit_per_user.is_some());
     let limited: Vec<GoodsId> = limited.map(|goods| goods.id).collect();
     if limited.is_empty() || scope.buyers.is_empty() {
         return Ok(());
@@ -379,18 +350,13 @@ async fn load_bought(
         let Ok(user) = UserId::parse(*buyer) else {
             continue;
         };
-        books
-            .bought
-            .extend(limited.iter().map(|goods| ((user, *goods), 0)));
+        books.bought.extend(limited.iter().map(|goods| ((user, *goods), 0)));
     }
     let sums: Vec<(i64, i64, i64)> = order_goods::Entity::find()
         .select_only()
         .column(order::Column::UserId)
         .column(order_goods::Column::GoodsId)
-        .column_as(
-            order_goods::Column::Quantity.sum().cast_as("bigint"),
-            "pieces",
-        )
+        .column_as(order_goods::Column::Quantity.sum().cast_as("bigint"), "pieces")
         .join(sea_orm::JoinType::InnerJoin, line_to_order())
         .filter(order::Column::UserId.is_in(scope.buyers.iter().copied()))
         .filter(order_goods::Column::GoodsId.is_in(limited.iter().map(|goods| goods.get())))
@@ -402,10 +368,7 @@ async fn load_bought(
         .await?;
     for (user, goods, pieces) in sums {
         let bad = |error| StoreError::row("order_goods", error);
-        let key = (
-            UserId::parse(user).map_err(bad)?,
-            GoodsId::parse(goods).map_err(bad)?,
-        );
+        let key = (UserId::parse(user).map_err(bad)?, GoodsId::parse(goods).map_err(bad)?);
         books.bought.insert(key, pieces);
     }
     Ok(())
@@ -489,9 +452,7 @@ async fn load_deducted(
         .all(db)
         .await?;
     for (line, moved) in sums {
-        let line = line
-            .try_into()
-            .map_err(|error| StoreError::row("stock_entry", error))?;
+        let line = line.try_into().map_err(|error| StoreError::row("stock_entry", error))?;
         books.deducted.insert(line, -moved);
     }
     Ok(())

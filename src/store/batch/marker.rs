@@ -17,10 +17,7 @@ pub async fn insert_marker(
     marker: &Marker,
     now: Timestamp,
 ) -> Result<(), DbErr> {
-    let row = ActiveModel {
-        id: Set(marker.0.clone()),
-        created_at: Set(now.as_millis()),
-    };
+    let row = ActiveModel { id: Set(marker.0.clone()), created_at: Set(now.as_millis()) };
     Entity::insert(row).exec_without_returning(db).await?;
     Ok(())
 }
@@ -28,9 +25,5 @@ pub async fn insert_marker(
 /// Deletes markers older than `before`.
 pub async fn purge_markers(db: &impl ConnectionTrait, before: Timestamp) -> Result<u64, DbErr> {
     let old = Column::CreatedAt.lt(before.as_millis());
-    Ok(Entity::delete_many()
-        .filter(old)
-        .exec(db)
-        .await?
-        .rows_affected)
+    Ok(Entity::delete_many().filter(old).exec(db).await?.rows_affected)
 }

@@ -63,10 +63,7 @@ async fn save_keys(
         }));
     }
     if !refused.is_empty() {
-        idempotency::Entity::delete_many()
-            .filter(refused)
-            .exec(db)
-            .await?;
+        idempotency::Entity::delete_many().filter(refused).exec(db).await?;
     }
     insert(db, again).await
 }
@@ -76,9 +73,7 @@ fn fresh<'a, T: 'a>(kept: impl IntoIterator<Item = &'a Kept<T>>) -> impl Iterato
 }
 
 fn changed<'a, T: 'a>(kept: impl IntoIterator<Item = &'a Kept<T>>) -> impl Iterator<Item = &'a T> {
-    kept.into_iter()
-        .filter(|kept| kept.is_changed())
-        .map(Kept::get)
+    kept.into_iter().filter(|kept| kept.is_changed()).map(Kept::get)
 }
 
 async fn save_orders(db: &impl ConnectionTrait, books: &Books) -> Result<(), StoreError> {
@@ -111,9 +106,7 @@ async fn save_payments(
     insert::<payment::ActiveModel>(db, rows.collect()).await?;
     let rows = fresh(books.refunds.values()).map(rows::payments::refund_row);
     insert(db, rows.collect()).await?;
-    let rows: Vec<_> = changed(books.refunds.values())
-        .map(rows::payments::refund_row)
-        .collect();
+    let rows: Vec<_> = changed(books.refunds.values()).map(rows::payments::refund_row).collect();
     replace(db, rows, refund::Column::Id).await?;
     save_incidents(db, books, now_ms).await
 }
@@ -160,16 +153,12 @@ async fn save_stock(
     let entries: Vec<stock_entry::ActiveModel> =
         books.entries.iter().map(rows::goods::stock_entry).collect();
     insert(db, entries).await?;
-    let sold: Vec<(i64, i64)> = changed(books.goods.values())
-        .map(|goods| (goods.id.get(), goods.sales))
-        .collect();
+    let sold: Vec<(i64, i64)> =
+        changed(books.goods.values()).map(|goods| (goods.id.get(), goods.sales)).collect();
     if !sold.is_empty() {
         let update = Query::update()
             .table(goods::Entity)
-            .value(
-                goods::Column::Sales,
-                case(goods::Column::Id, sold.iter().copied()),
-            )
+            .value(goods::Column::Sales, case(goods::Column::Id, sold.iter().copied()))
             .and_where(goods::Column::Id.is_in(sold.iter().map(|(id, _)| *id)))
             .to_owned();
         db.execute(&update).await?;
@@ -177,10 +166,7 @@ async fn save_stock(
     let moved: Vec<_> = changed(books.skus.values()).collect();
     if !moved.is_empty() {
         let by_id = |value: fn(&crate::domain::goods::Sku) -> i64| {
-            case(
-                sku::Column::Id,
-                moved.iter().map(move |sku| (sku.id.get(), value(sku))),
-            )
+            case(sku::Column::Id, moved.iter().map(move |sku| (sku.id.get(), value(sku))))
         };
         let update = Query::update()
             .table(sku::Entity)
@@ -197,9 +183,8 @@ async fn save_stock(
 
 /// `CASE WHEN id = .. THEN ..`: every row of the statement has its own branch.
 fn case(id: impl ColumnTrait, values: impl Iterator<Item = (i64, i64)>) -> Expr {
-    let by_id = values.fold(CaseStatement::new(), |case, (key, value)| {
-        case.case(id.eq(key), Expr::val(value))
-    });
+    let by_id = values
+        .fold(CaseStatement::new(), |case, (key, value)| case.case(id.eq(key), Expr::val(value)));
     by_id.into()
 }
 
@@ -209,9 +194,7 @@ where
     <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
 {
     for chunk in chunks(rows) {
-        A::Entity::insert_many(chunk)
-            .exec_without_returning(db)
-            .await?;
+        A::Entity::insert_many(chunk).exec_without_returning(db).await?;
     }
     Ok(())
 }
@@ -227,10 +210,7 @@ where
     let others = || C::iter().filter(|column| column.to_string() != id.to_string());
     for chunk in chunks(rows) {
         let on_conflict = OnConflict::column(id).update_columns(others()).to_owned();
-        A::Entity::insert_many(chunk)
-            .on_conflict(on_conflict)
-            .exec_without_returning(db)
-            .await?;
+        A::Entity::insert_many(chunk).on_conflict(on_conflict).exec_without_returning(db).await?;
     }
     Ok(())
 }

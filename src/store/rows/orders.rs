@@ -72,15 +72,8 @@ fn reason(text: Option<&str>) -> Result<CloseReason, BadValue> {
 }
 
 fn paid(row: &entity::order::Model) -> Result<Paid, BadValue> {
-    let transaction = row
-        .transaction_id
-        .clone()
-        .map(TransactionId::parse)
-        .transpose()?;
-    Ok(Paid {
-        at: time(needed("paid_at", row.paid_at)?),
-        transaction,
-    })
+    let transaction = row.transaction_id.clone().map(TransactionId::parse).transpose()?;
+    Ok(Paid { at: time(needed("paid_at", row.paid_at)?), transaction })
 }
 
 pub fn order_row(order: &Order) -> entity::order::ActiveModel {
@@ -113,9 +106,7 @@ pub fn order_row(order: &Order) -> entity::order::ActiveModel {
         pay_fen: Set(order.amounts.pay.as_fen()),
         refunded_fen: Set(order.refunded.as_fen()),
         remark: Set(order.remark.clone()),
-        transaction_id: Set(paid
-            .and_then(|paid| paid.transaction.clone())
-            .map(String::from)),
+        transaction_id: Set(paid.and_then(|paid| paid.transaction.clone()).map(String::from)),
         created_at: Set(order.created_at.as_millis()),
         expires_at: Set(order.expires_at.as_millis()),
         closing_at: Set(millis(closing.map(|closing| closing.since))),
@@ -186,17 +177,6 @@ pub fn address_row(
         city: Set(address.city.clone()),
         district: Set(address.district.clone()),
         detail: Set(address.detail.clone()),
-    }
-}
-
-pub fn address(row: entity::order_address::Model) -> Address {
-    Address {
-        name: row.name,
-        phone: row.phone,
-        province: row.province,
-        city: row.city,
-        district: row.district,
-        detail: row.detail,
     }
 }
 

@@ -51,9 +51,7 @@ fn attempt_state(row: &entity::payment_attempt::Model) -> Result<AttemptState, B
     Ok(match row.state.as_str() {
         "requesting" => AttemptState::Requesting,
         "open" => AttemptState::Open,
-        "failed" => AttemptState::Failed {
-            code: row.fail_code.clone().unwrap_or_default(),
-        },
+        "failed" => AttemptState::Failed { code: row.fail_code.clone().unwrap_or_default() },
         "closing" => AttemptState::Closing,
         "closed" => AttemptState::Closed,
         "paid" => AttemptState::Paid,
@@ -175,9 +173,7 @@ fn refund_state(row: &entity::refund::Model) -> Result<RefundState, BadValue> {
         "processing" => RefundState::Processing,
         "success" => RefundState::Success,
         "abnormal" => RefundState::Abnormal,
-        "failed" => RefundState::Failed {
-            code: row.fail_code.clone().unwrap_or_default(),
-        },
+        "failed" => RefundState::Failed { code: row.fail_code.clone().unwrap_or_default() },
         other => return Err(BadValue::Word("state", other.to_owned())),
     })
 }

@@ -212,7 +212,10 @@ impl SeedGoods {
             sku.check(&path)?;
             let ids = sku.spec_value_ids.as_deref().unwrap_or_default();
             if let Some(unknown) = ids.iter().find(|id| !known.contains(id)) {
-                return refuse(format!("{path}.spec_value_ids"), format!("{unknown} is no value of specs"));
+                return refuse(
+                    format!("{path}.spec_value_ids"),
+                    format!("{unknown} is no value of specs"),
+                );
             }
         }
         Ok(())
@@ -292,7 +295,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_by_its_place() {
         let sku = |fields: &str| {
-            format!(r#"{{"goods":[{{"name":"茶","skus":[{{"code":"A","price_fen":1,"stock":1}},{{{fields}}}]}}]}}"#)
+            format!(
+                r#"{{"goods":[{{"name":"茶","skus":[{{"code":"A","price_fen":1,"stock":1}},{{{fields}}}]}}]}}"#
+            )
         };
         refused(&sku(r#""code":"B","price_fen":-1,"stock":1"#), "goods[0].skus[1].price_fen");
         refused(&sku(r#""code":"B","price_fen":1.5,"stock":1"#), "goods[0].skus[1].price_fen");
@@ -302,7 +307,10 @@ mod tests {
         refused(&sku(r#""code":"A","price_fen":1,"stock":1"#), "goods[0].skus[1].code");
         refused(r#"{"goods":[{"name":"","skus":[]}]}"#, "goods[0].name");
         refused(r#"{"goods":[{"name":"茶","skus":[]}]}"#, "goods[0].skus");
-        refused(r#"{"goods":[{"name":"茶","deduct_stock":"never","skus":[]}]}"#, "goods[0].deduct_stock");
+        refused(
+            r#"{"goods":[{"name":"茶","deduct_stock":"never","skus":[]}]}"#,
+            "goods[0].deduct_stock",
+        );
         refused(r#"{"goods":[]} x"#, "after the end");
     }
 

@@ -71,7 +71,8 @@ impl Load<'_> {
 
     async fn read(&self, file: &[SeedGoods]) -> Result<Known, SeedError> {
         let codes: Vec<&str> = file.iter().map(|goods| goods.code.as_str()).collect();
-        let sku_codes: Vec<&str> = file.iter().flat_map(|goods| &goods.skus).map(|sku| sku.code.as_str()).collect();
+        let sku_codes: Vec<&str> =
+            file.iter().flat_map(|goods| &goods.skus).map(|sku| sku.code.as_str()).collect();
         let mut known = Known {
             goods: HashMap::new(),
             skus: HashMap::new(),
@@ -105,7 +106,8 @@ impl Load<'_> {
 
     /// Finds the categories that the file names, and makes those that are not there.
     async fn categories(&self, file: &[SeedGoods], known: &mut Known) -> Result<(), SeedError> {
-        let mut names: Vec<&String> = file.iter().filter_map(|goods| goods.category.as_ref()).collect();
+        let mut names: Vec<&String> =
+            file.iter().filter_map(|goods| goods.category.as_ref()).collect();
         names.sort_unstable();
         names.dedup();
         for part in names.chunks(ROWS_PER_STATEMENT) {
@@ -131,7 +133,9 @@ impl Load<'_> {
                 created_at: self.now.as_millis(),
             };
             known.categories.insert(name.clone(), row.id);
-            category::Entity::insert(row.into_active_model()).exec_without_returning(self.txn).await?;
+            category::Entity::insert(row.into_active_model())
+                .exec_without_returning(self.txn)
+                .await?;
         }
         Ok(())
     }
@@ -163,7 +167,12 @@ impl Load<'_> {
         }
         let mut skus = Vec::with_capacity(file.skus.len());
         for (index, sku) in file.skus.iter().enumerate() {
-            let place = Place { path: format!("{path}.skus[{index}].code"), goods: id, index, bumped: changed };
+            let place = Place {
+                path: format!("{path}.skus[{index}].code"),
+                goods: id,
+                index,
+                bumped: changed,
+            };
             skus.push(self.one_sku(place, sku, &specs, known, fresh).await?);
         }
         Ok(SeededGoods { id, code: file.code.clone(), created, skus })
@@ -196,8 +205,12 @@ impl Load<'_> {
             sale_starts_at: there.and_then(|row| row.sale_starts_at),
             sale_ends_at: there.and_then(|row| row.sale_ends_at),
             limit_per_user: file.limit_per_user,
-            price_min_fen: there.map_or_else(|| prices().min(), |row| Some(row.price_min_fen)).unwrap_or(0),
-            price_max_fen: there.map_or_else(|| prices().max(), |row| Some(row.price_max_fen)).unwrap_or(0),
+            price_min_fen: there
+                .map_or_else(|| prices().min(), |row| Some(row.price_min_fen))
+                .unwrap_or(0),
+            price_max_fen: there
+                .map_or_else(|| prices().max(), |row| Some(row.price_max_fen))
+                .unwrap_or(0),
             sales: there.map_or(0, |row| row.sales),
             sort: there.map_or(100, |row| row.sort),
             version: there.map_or(1, |row| row.version),
@@ -216,11 +229,8 @@ impl Load<'_> {
         if wanted == there {
             return Ok((id, false));
         }
-        let wanted = goods::Model {
-            version: there.version + 1,
-            updated_at: self.now.as_millis(),
-            ..wanted
-        };
+        let wanted =
+            goods::Model { version: there.version + 1, updated_at: self.now.as_millis(), ..wanted };
         wanted.into_active_model().reset_all().update(self.txn).await?;
         Ok((id, true))
     }
@@ -393,7 +403,8 @@ struct Place {
 /// The properties and values of the file with their ids, or numbered in its order when any has none.
 fn specs(file: &SeedGoods) -> Vec<Spec> {
     let values = || file.specs.iter().flat_map(|spec| &spec.values);
-    let named = file.specs.iter().all(|spec| spec.id.is_some()) && values().all(|value| value.id().is_some());
+    let named = file.specs.iter().all(|spec| spec.id.is_some())
+        && values().all(|value| value.id().is_some());
     let mut next = 0;
     let mut id = |given: Option<i64>| {
         next += 1;
@@ -402,7 +413,8 @@ fn specs(file: &SeedGoods) -> Vec<Spec> {
     let mut specs = Vec::with_capacity(file.specs.len());
     for spec in &file.specs {
         let (spec_id, name) = (id(spec.id), spec.name.clone());
-        let value = |value: &SeedValue| SpecValue { id: id(value.id()), value: value.as_str().to_owned() };
+        let value =
+            |value: &SeedValue| SpecValue { id: id(value.id()), value: value.as_str().to_owned() };
         specs.push(Spec { id: spec_id, name, values: spec.values.iter().map(value).collect() });
     }
     specs
@@ -410,11 +422,13 @@ fn specs(file: &SeedGoods) -> Vec<Spec> {
 
 /// The values that an `attr` names, one for each property; none when they are not all named.
 fn spec_value_ids(specs: &[Spec], attr: &str) -> Vec<i64> {
-    let words: Vec<&str> = attr.split([' ', ',', '/', ';', '，', '、', '；', '　']).map(str::trim).collect();
+    let words: Vec<&str> =
+        attr.split([' ', ',', '/', ';', '，', '、', '；', '　']).map(str::trim).collect();
     let named = |spec: &Spec| {
-        let value = spec.values.iter().find(|value| {
-            value.value == attr || words.contains(&value.value.as_str())
-        });
+        let value = spec
+            .values
+            .iter()
+            .find(|value| value.value == attr || words.contains(&value.value.as_str()));
         value.map(|value| value.id)
     };
     specs.iter().map(named).collect::<Option<_>>().unwrap_or_default()

@@ -49,7 +49,10 @@ async fn goods_of_the_file_are_for_sale() {
     let filter = GoodsFilter { category: Some(tree[0].id), ..GoodsFilter::default() };
     let page = goods_page(&readers, wxapp(), &filter, None, 10).await.unwrap();
     let item = &page.items[0];
-    assert_eq!((item.price_min.as_fen(), item.price_max.as_fen(), item.sold_out), (8900, 9900, false));
+    assert_eq!(
+        (item.price_min.as_fen(), item.price_max.as_fen(), item.sold_out),
+        (8900, 9900, false)
+    );
     let detail = goods_detail(&readers, wxapp(), item.id).await.unwrap().unwrap();
     assert_eq!(detail.skus[0].spec_value_ids, [2, 5]);
     assert_eq!(detail.skus[1].spec_value_ids, [3, 5]);
@@ -76,10 +79,16 @@ async fn the_same_file_again_changes_nothing() {
 async fn a_changed_stock_is_an_import_and_raises_the_version() {
     let readers = shop().await;
     load(&readers, SHIRT).await.unwrap();
-    load(&readers, &SHIRT.replace("\"stock\":5", "\"stock\":3").replace("\"stock\":0", "\"stock\":2")).await.unwrap();
+    load(
+        &readers,
+        &SHIRT.replace("\"stock\":5", "\"stock\":3").replace("\"stock\":0", "\"stock\":2"),
+    )
+    .await
+    .unwrap();
     let imports = [("import".to_owned(), 2, -2, 3), ("import".to_owned(), 2, 2, 2)];
     assert_eq!(ledger(&readers).await[2..], imports);
-    let rows: Vec<_> = skus(&readers).await.iter().map(|row| (row.stock, row.seq, row.version)).collect();
+    let rows: Vec<_> =
+        skus(&readers).await.iter().map(|row| (row.stock, row.seq, row.version)).collect();
     assert_eq!(rows, [(3, 2, 2), (2, 2, 2)]);
     assert_eq!(audit(&readers, NOW).await.unwrap().breaches, []);
 }
@@ -116,7 +125,10 @@ async fn many_goods_go_in_few_transactions() {
         .map(|i| format!(r#"{{"name":"g{i}","category":"c{}","skus":[{{"code":"k{i}","price_fen":1,"stock":1}}]}}"#, i % 3))
         .collect();
     let file = SeedFile::parse(format!(r#"{{"goods":[{}]}}"#, goods.join(",")).as_bytes()).unwrap();
-    assert_eq!(parts(&file.goods).map(<[SeedGoods]>::len).collect::<Vec<_>>(), [2_000, 2_000, 1_000]);
+    assert_eq!(
+        parts(&file.goods).map(<[SeedGoods]>::len).collect::<Vec<_>>(),
+        [2_000, 2_000, 1_000]
+    );
     let readers = shop().await;
     let seeded = seed(readers.db(), wxapp(), &file, NOW).await.unwrap();
     assert_eq!(seeded.goods.len(), 5_000);
