@@ -32,8 +32,12 @@ pub async fn readyz(state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     if !*state.ready.borrow() {
         return Err(not_ready("server"));
     }
-    if !*state.alive.borrow() || !state.directory.is_alive() {
-        return Err(not_ready("engine"));
+    if !*state.alive.borrow() {
+        return Err(not_ready("journal"));
+    }
+    // Asking for a shop replaces actors of it that have died.
+    for shop in state.directory.shops() {
+        state.directory.shop(shop.wxapp.id).await.map_err(|_| not_ready("engine"))?;
     }
     let ping = tokio::time::timeout(PING_WAIT, state.readers.ping()).await;
     if !matches!(ping, Ok(Ok(()))) {
