@@ -128,7 +128,6 @@ impl App {
             ids: engine.ids.clone(),
             ready: is_ready,
             alive: engine.alive.clone(),
-            permits: engine.permits.clone(),
             metrics: metrics(),
         }));
         let server = serve(state, listener, workers, shutdown)?;
@@ -353,6 +352,7 @@ fn serve(
     workers: usize,
     shutdown: Duration,
 ) -> Result<Server, AppError> {
+    http::keep_tidy(state.clone());
     let mut server = HttpServer::new(move || http::app(state.clone()))
         .disable_signals()
         .shutdown_timeout(shutdown.as_secs());

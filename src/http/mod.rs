@@ -18,6 +18,7 @@ pub mod session_cache;
 pub mod shop;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::App;
@@ -73,14 +74,13 @@ pub struct Parts {
     pub ready: watch::Receiver<bool>,
     /// False: the journal can write no more.
     pub alive: watch::Receiver<bool>,
-    /// One for each order between admission and commit.
-    pub permits: Arc<Semaphore>,
     pub metrics: Option<PrometheusHandle>,
 }
 
 impl AppState {
     pub fn new(parts: Parts) -> Self {
         Self {
+            permits: Arc::new(Semaphore::new(parts.config.engine.queue_max)),
             limits: Limits::new(&parts.config.server),
             sessions: SessionCache::default(),
             refreshes: Refreshes::default(),
@@ -92,7 +92,6 @@ impl AppState {
             ids: parts.ids,
             ready: parts.ready,
             alive: parts.alive,
-            permits: parts.permits,
             metrics: parts.metrics,
         }
     }
@@ -112,6 +111,22 @@ impl AppState {
             metrics.run_upkeep();
         }
     }
+}
+
+/// How often memory is tidied.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// Tidies until the server goes down.
+pub fn keep_tidy(state: Data<AppState>) {
+    actix_web::rt::spawn(async move {
+        let mut tick = tokio::time::interval(TIDY_EVERY);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => state.tidy(),
+                () = state.going_down() => return,
+            }
+        }
+    });
 }
 
 /// The whole application: routes within their middleware, the outermost last.

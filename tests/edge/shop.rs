@@ -113,7 +113,6 @@ impl Shop {
             ids: engine.ids.clone(),
             ready: is_ready,
             alive: engine.alive.clone(),
-            permits: engine.permits.clone(),
             metrics: None,
         };
         let state = Data::new(AppState::new(parts));
