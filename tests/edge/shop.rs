@@ -272,7 +272,7 @@ fn settings(url: &str, public_url: &str, wechat: &str, config: &Config) -> Engin
     EngineSettings {
         database_url: url.to_owned(),
         batch_max: config.engine.batch_orders_max,
-        permits: config.engine.queue_max,
+        queue_max: config.engine.queue_max,
         commit_wait: Duration::from_millis(config.engine.commit_wait_ms),
         shop: ShopSettings {
             stock_refresh_ms: 500,
