@@ -19,6 +19,7 @@ use crate::actors::directory::{DirectoryError, ShopSettings};
 use crate::actors::engine::{Engine, EngineSettings};
 use crate::actors::journal::{CommitProbe, NoProbe};
 use crate::actors::notifier::NotifierSettings;
+use crate::actors::order::Placer;
 use crate::actors::reaper::ReaperSettings;
 use crate::clock::Clock;
 use crate::config::{self, Config, Mode, Problem};
@@ -74,6 +75,8 @@ pub struct Options {
     /// False: reaper and notifier run when they are told to.
     pub ticking: bool,
     pub probe: Arc<dyn CommitProbe>,
+    /// None: the journal places orders.
+    pub placer: Option<Arc<dyn Placer>>,
 }
 
 impl Default for Options {
@@ -84,6 +87,7 @@ impl Default for Options {
             sandbox_public: false,
             ticking: true,
             probe: Arc::new(NoProbe),
+            placer: None,
         }
     }
 }
@@ -313,6 +317,7 @@ fn engine_settings(
             config::MiniprogramState::Trial => MiniProgramState::Trial,
             config::MiniprogramState::Formal => MiniProgramState::Formal,
         },
+        placer: options.placer.clone(),
     };
     EngineSettings {
         database_url: config.database.url.expose_secret().to_owned(),

@@ -286,6 +286,7 @@ fn settings(url: &str, public_url: &str, wechat: &str, config: &Config) -> Engin
             call_timeout: Duration::from_secs(5),
             refund_timeout: Duration::from_secs(5),
             miniprogram_state: MiniProgramState::Formal,
+            placer: None,
         },
         reaper: ReaperSettings { batch: 100, key_seconds: 7 * 24 * 3600 },
         notifier: NotifierSettings { grant_wait_seconds: 600, tries_max: 8 },

@@ -81,6 +81,7 @@ impl TestAppBuilder {
             sandbox_public: false,
             ticking: false,
             probe: self.probe,
+            placer: None,
         };
         let app = App::start(self.config, options).await.unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
