@@ -230,7 +230,7 @@ impl Writer {
         let now = self.settings.clock.now();
         insert_marker(txn, marker, now).await?;
         let (mut books, claims) = load(txn, commands, now).await?;
-        let needed = commands.iter().map(ids_needed).sum();
+        let needed = ids_needed(&books, commands);
         let wanted = self.settings.ids.blocks_wanted(needed);
         let mut blocks = None;
         if wanted > 0 {

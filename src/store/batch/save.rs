@@ -17,13 +17,16 @@ use super::load::Claims;
 use crate::domain::books::{Books, Kept};
 use crate::domain::time::Timestamp;
 
-/// Writes the books.
+/// Writes the books; refuses those of a command that did not find what it needed.
 pub async fn save(
     db: &impl ConnectionTrait,
     books: &Books,
     claims: &Claims,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    if let Some(missing) = books.missing() {
+        return Err(StoreError::row("books", format_args!("{missing} is missing")));
+    }
     save_keys(db, books, claims, now).await?;
     save_orders(db, books).await?;
     save_payments(db, books, now).await?;
