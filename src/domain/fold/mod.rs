@@ -10,7 +10,7 @@ mod place;
 mod refund;
 mod settle;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use closing::{BeginClosing, CloseAttempt, ClosingRefusal, PostponeClosing};
 pub use place::{KeyClaim, NewOrder, Place, Placed, StartAttempt, StartRefusal};
@@ -118,11 +118,14 @@ pub fn fold(books: &mut Books, command: Command, now: Timestamp) -> Outcome {
 fn record_prepay(books: &mut Books, record: RecordPrepay, now: Timestamp) -> Option<Attempt> {
     let kept = books.attempts.get_mut(&record.attempt)?;
     let mut attempt = kept.get().clone();
-    if attempt::apply(&mut attempt, record.event) {
-        *kept.change() = attempt.clone();
+    if !attempt::apply(&mut attempt, record.event) {
+        return Some(attempt);
     }
-    let order = attempt.order;
-    closing::finish_if_quiet(books, order, now);
+    *kept.change() = attempt.clone();
+    // Only a refusal ends an attempt, and only for it the store has read the order's lines.
+    if !attempt.state.is_live() {
+        closing::finish_if_quiet(books, attempt.order, now);
+    }
     Some(attempt)
 }
 

@@ -222,7 +222,9 @@ fn give_back(
             debug_assert!(closed.is_ok(), "an unpaid order can be closed");
         }
         SurplusReason::Refunded => return_whole(books, attempt.order, &settle, now),
-        SurplusReason::OrderClosed | SurplusReason::AlreadyPaid | SurplusReason::OtherAmount => {}
+        // The attempt is final by now; an order that was only waiting for it can be closed.
+        SurplusReason::OtherAmount => super::closing::finish_if_quiet(books, attempt.order, now),
+        SurplusReason::OrderClosed | SurplusReason::AlreadyPaid => {}
     }
     if let Some(payment) = payment.filter(|_| rest > Money::ZERO) {
         refund_surplus(books, &payment, rest, reason, now);
