@@ -128,6 +128,8 @@ pub fn apply(attempt: &mut Attempt, event: AttemptEvent) -> bool {
             true
         }
         (S::Requesting, E::Refused { code }) => set(attempt, S::Failed { code }),
+        // With a prepay_id it was open before, and may have been paid: only closing it at WeChat tells.
+        (S::Closing, E::Refused { .. }) if attempt.prepay.is_some() => false,
         (S::Closing, E::Refused { code }) => set(attempt, S::Failed { code }),
         (S::Requesting | S::Open, E::BeginClosing) => set(attempt, S::Closing),
         (S::Requesting | S::Open | S::Closing, E::ConfirmClosed) => set(attempt, S::Closed),

@@ -1,7 +1,7 @@
 //! Closing an order: first the intention, then the attempts one by one, then the order and its stock.
 
-use crate::domain::attempt::{self, AttemptEvent};
-use crate::domain::books::{Books, EntryKind};
+use crate::domain::attempt::{self, Attempt, AttemptEvent};
+use crate::domain::books::{Books, EntryKind, Kept};
 use crate::domain::id::{AttemptId, OrderId, UserId};
 use crate::domain::order::{CloseReason, Order, OrderEvent, OrderState, TransitionError};
 use crate::domain::time::Timestamp;
@@ -61,7 +61,8 @@ pub(super) fn close_attempt(
     close: CloseAttempt,
     now: Timestamp,
 ) -> Result<Order, ClosingRefusal> {
-    if let Some(kept) = books.attempts.get_mut(&close.attempt) {
+    let of_order = |kept: &&mut Kept<Attempt>| kept.get().order == close.order;
+    if let Some(kept) = books.attempts.get_mut(&close.attempt).filter(of_order) {
         let mut changed = kept.get().clone();
         if attempt::apply(&mut changed, AttemptEvent::ConfirmClosed) {
             *kept.change() = changed;
