@@ -8,8 +8,8 @@ use crate::domain::money::Money;
 use crate::domain::notification::{Event, Facts, NewNotification};
 use crate::domain::order::{Line, OrderEvent, OrderState, Paid};
 use crate::domain::payment::{
-    Incident, IncidentReason, Payment, PaymentEvidence, PaymentKind, Refund, RefundKind,
-    RefundState, out_refund_no,
+    Incident, IncidentReason, Payment, PaymentEvidence, PaymentKind, REFUND_NUMBERS_MAX, Refund,
+    RefundKind, RefundState, out_refund_no,
 };
 use crate::domain::time::Timestamp;
 
@@ -276,7 +276,10 @@ fn keep_found_refund(books: &mut Books, payment: &Payment, found: &FoundRefund, 
     let Some(mut refund) = new_refund(books, payment, number.clone(), found.amount, now) else {
         return;
     };
-    refund.kind = RefundKind::External;
+    match own_number(&payment.evidence.transaction, number) {
+        Some(nth) => refund.number = nth,
+        None => refund.kind = RefundKind::External,
+    }
     refund.wechat_refund_id = found.wechat_refund_id.clone();
     refund.success_at = found.success_at;
     if found.success_at.is_some() {
@@ -289,6 +292,12 @@ fn keep_found_refund(books: &mut Books, payment: &Payment, found: &FoundRefund, 
     books.refunds.insert(refund.id, Kept::new(refund));
 }
 
+/// Which of our own refunds of a transaction a number names: a later copy of this database has asked
+/// for it. None: somebody else's.
+fn own_number(transaction: &TransactionId, number: &OutRefundNo) -> Option<i64> {
+    (1..=REFUND_NUMBERS_MAX).find(|nth| out_refund_no(transaction, *nth).as_ref() == Some(number))
+}
+
 fn refund_surplus(
     books: &mut Books,
     payment: &Payment,
@@ -297,7 +306,7 @@ fn refund_surplus(
     now: Timestamp,
 ) {
     let Some(number) = out_refund_no(&payment.evidence.transaction, 1) else {
-        return;
+        return books.miss("a number for a refund");
     };
     let Some(mut refund) = new_refund(books, payment, number, amount, now) else {
         return;
