@@ -17,6 +17,8 @@ pub enum Verdict {
     GoOn,
     /// As if the database had failed here: before COMMIT the batch is lost, after it the answer is.
     Fail,
+    /// Before COMMIT: as if the connection had died with it; nothing is written and nobody knows.
+    Vanish,
 }
 
 /// Watches commits. Production has [`NoProbe`].
