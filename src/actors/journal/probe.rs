@@ -9,6 +9,8 @@ pub enum Point {
     BeforeCommit,
     /// COMMIT was answered, nobody has been told.
     AfterCommit,
+    /// A batch whose fate was unknown has been kept from ever committing.
+    AfterFence,
 }
 
 /// How the commit goes on.

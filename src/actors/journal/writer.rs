@@ -21,7 +21,9 @@ use crate::actors::goods::{BatchDone, HoldId, HoldToken};
 use crate::domain::books::{Books, Kept};
 use crate::domain::fold::{Outcome, fold, ids_needed};
 use crate::domain::id::WxappId;
-use crate::store::batch::{Marker, insert_marker, load, purge_markers, save};
+use crate::store::batch::{
+    Marker, insert_fence, insert_marker, is_fenced, load, purge_markers, save,
+};
 use crate::store::db::{begin_write, open_writer};
 use crate::store::ids::take_blocks;
 use crate::store::{StoreError, Write};
@@ -317,14 +319,17 @@ impl Writer {
     async fn try_resolve(&mut self, marker: &Marker) -> Result<bool, StoreError> {
         let connection = self.connect().await?;
         let txn = begin_write(&connection).await?;
-        match insert_marker(&txn, marker, self.settings.clock.now()).await {
+        match insert_fence(&txn, marker, self.settings.clock.now()).await {
             Ok(()) => {
                 txn.commit().await?;
-                Ok(false)
+                match self.settings.probe.at(Point::AfterFence).await {
+                    Verdict::GoOn => Ok(false),
+                    _ => Err(DbErr::Custom("the probe lost the answer".into()).into()),
+                }
             }
             Err(error) if is_duplicate(&error) => {
                 txn.rollback().await?;
-                Ok(true)
+                Ok(!is_fenced(&connection, marker).await?)
             }
             Err(error) => Err(error.into()),
         }
