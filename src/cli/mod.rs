@@ -4,6 +4,7 @@
 //! 2 it could not be done, with one line on standard error that says why.
 
 mod config;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -110,8 +111,13 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
-    let _ = (command, config);
-    anyhow::bail!("this build has no engine yet")
+    crate::telemetry::init(&config.log);
+    actix_rt::System::new().block_on(async move {
+        match command {
+            Command::Serve(args) => serve::serve(args, config).await,
+            _ => anyhow::bail!("not in this build"),
+        }
+    })
 }
 
 /// One line on standard error, whatever the error is made of.

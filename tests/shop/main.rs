@@ -1,0 +1,8 @@
+//! The shop as a buyer meets it.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod buy_now;
