@@ -3,7 +3,7 @@
 use crate::domain::attempt::{self, Attempt, AttemptEvent};
 use crate::domain::books::{Books, EntryKind, Kept};
 use crate::domain::id::{AttemptId, OrderId, UserId};
-use crate::domain::order::{CloseReason, Order, OrderEvent, OrderState, TransitionError};
+use crate::domain::order::{CloseReason, Line, Order, OrderEvent, OrderState, TransitionError};
 use crate::domain::time::Timestamp;
 
 /// The order shall be closed.
@@ -97,12 +97,22 @@ pub(super) fn finish_if_quiet(books: &mut Books, order: OrderId, now: Timestamp)
 
 /// Returns what the ledger shows as deducted; never more, whatever the goods say today.
 pub(super) fn return_stock(books: &mut Books, order: OrderId, kind: EntryKind, now: Timestamp) {
-    for line in books.lines.get(&order).cloned().unwrap_or_default() {
+    for line in lines(books, order) {
         let deducted = books.deducted.get(&line.id).copied().unwrap_or(0);
         if deducted > 0 {
             books.move_stock(&line, deducted, kind, now);
         }
     }
+}
+
+/// Lines of an order whose goods move. There is no order without: if they were not read, that must
+/// not pass for an order that moves nothing.
+pub(super) fn lines(books: &mut Books, order: OrderId) -> Vec<Line> {
+    let lines = books.lines_of(order).to_vec();
+    if lines.is_empty() {
+        books.miss("the lines of an order");
+    }
+    lines
 }
 
 /// From now on no attempt of the order is meant to be paid.

@@ -353,9 +353,10 @@ pub(super) fn sell(books: &mut Books, order: OrderId, now: Timestamp) {
     for line in waiting {
         books.move_stock(&line, -line.quantity.pieces(), EntryKind::Payment, now);
     }
-    for line in books.lines.get(&order).map_or(&[][..], Vec::as_slice) {
-        if let Some(kept) = books.goods.get_mut(&line.goods) {
-            kept.change().sales += line.quantity.pieces();
+    for line in super::closing::lines(books, order) {
+        match books.goods.get_mut(&line.goods) {
+            Some(kept) => kept.change().sales += line.quantity.pieces(),
+            None => books.miss("the goods of a line"),
         }
     }
 }

@@ -145,7 +145,7 @@ fn claim_row(claim: &KeyClaim, order: OrderId, now: Timestamp) -> idempotency::A
 }
 
 /// What keys are bound to.
-async fn read_keys<'a>(
+pub(super) async fn read_keys<'a>(
     db: &impl ConnectionTrait,
     keys: impl Iterator<Item = &'a KeyRef>,
 ) -> Result<Vec<(KeyRef, KeyBinding)>, StoreError> {

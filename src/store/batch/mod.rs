@@ -7,6 +7,8 @@
 mod load;
 mod marker;
 mod save;
+#[cfg(test)]
+mod tests;
 
 pub use load::{Claims, binding, each_key, load};
 pub use marker::{Marker, insert_fence, insert_marker, is_fenced, purge_markers};

@@ -4,7 +4,7 @@
 mod closing;
 pub(crate) mod invariants;
 mod place;
-mod properties;
+pub(crate) mod properties;
 mod settle;
 pub(crate) mod steps;
 pub(crate) mod world;

@@ -69,7 +69,7 @@ pub struct World {
     pub now: Timestamp,
     /// Stock at the start, which is ledger entry 1.
     pub initial: BTreeMap<SkuId, i64>,
-    next_id: i64,
+    pub next_id: i64,
 }
 
 impl World {
@@ -148,8 +148,7 @@ impl World {
 
     /// Ids of its own for each command, so that two ways to fold the same commands draw the same.
     pub fn give_ids(&mut self) {
-        self.books.ids = (self.next_id..self.next_id + IDS_PER_COMMAND).rev().collect();
-        self.next_id += IDS_PER_COMMAND;
+        give_ids(&mut self.books, &mut self.next_id);
     }
 
     pub fn fold(&mut self, command: impl Into<Command>) -> Outcome {
@@ -282,6 +281,11 @@ impl World {
         self.started(order, order);
         self.fold(prepaid(order, self.now));
     }
+}
+
+pub fn give_ids(books: &mut Books, next: &mut i64) {
+    books.ids = (*next..*next + IDS_PER_COMMAND).rev().collect();
+    *next += IDS_PER_COMMAND;
 }
 
 fn loaded<K: Ord, T: Clone>(kept: BTreeMap<K, Kept<T>>) -> BTreeMap<K, Kept<T>> {
