@@ -242,7 +242,9 @@ mod tests {
     #[track_caller]
     fn check(event: AttemptEvent, expected: [&str; 6]) {
         use AttemptState::*;
-        for (state, expected) in [Requesting, Open, failed(), Closing, Closed, Paid].into_iter().zip(expected) {
+        for (state, expected) in
+            [Requesting, Open, failed(), Closing, Closed, Paid].into_iter().zip(expected)
+        {
             let before = in_state(state);
             let mut after = before.clone();
             let changed = apply(&mut after, event.clone());

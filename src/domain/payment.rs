@@ -309,7 +309,11 @@ mod tests {
             assert_eq!(became, expected, "{:?} + {event:?}", before.state);
             assert!(changed || after == before, "{:?} + {event:?} changes in secret", before.state);
             let at_rest = matches!(after.state, RefundState::Success | RefundState::Failed { .. });
-            assert!(!changed || at_rest == after.next_at.is_none(), "{:?} is looked at again", after.state);
+            assert!(
+                !changed || at_rest == after.next_at.is_none(),
+                "{:?} is looked at again",
+                after.state
+            );
         }
     }
 
@@ -317,10 +321,7 @@ mod tests {
     fn the_table_of_a_refunds_life() {
         let later = NOW.plus_seconds(60);
         let accepted = RefundEvent::Accepted { wechat_refund_id: Some("W".into()), look_at: later };
-        check(
-            RefundEvent::Request,
-            ["requested", "requested", "requested", "-", "-", "-"],
-        );
+        check(RefundEvent::Request, ["requested", "requested", "requested", "-", "-", "-"]);
         check(accepted, ["processing", "processing", "processing", "-", "processing", "-"]);
         check(
             RefundEvent::Succeeded { at: NOW },

@@ -126,10 +126,7 @@ fn take(free: &mut VecDeque<Range<i64>>, count: usize) -> Vec<i64> {
 }
 
 /// Takes blocks inside a transaction; they may be used once it has committed.
-pub async fn take_blocks(
-    db: &impl ConnectionTrait,
-    blocks: i64,
-) -> Result<Range<i64>, DbErr> {
+pub async fn take_blocks(db: &impl ConnectionTrait, blocks: i64) -> Result<Range<i64>, DbErr> {
     use entity::id_block::{Column, Entity};
     let first = Query::insert()
         .into_table(Entity)

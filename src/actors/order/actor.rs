@@ -11,6 +11,8 @@ use futures_util::future::{BoxFuture, LocalBoxFuture, Shared};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 
+use tracing::Instrument as _;
+
 use super::keys::KeySet;
 use super::protocol::*;
 use crate::actors::goods::{Admit, AdmitError, GoodsActor};
@@ -83,7 +85,7 @@ impl Handler<PlaceOrder> for OrderActor {
     type Result = ResponseFuture<PlaceResult>;
 
     fn handle(&mut self, order: PlaceOrder, _: &mut Self::Context) -> Self::Result {
-        let request_hash = request_hash(&order);
+        let (request_hash, span) = (request_hash(&order), order.span.clone());
         let key = KeyRef {
             wxapp: self.deps.wxapp,
             user: order.user,
@@ -103,7 +105,7 @@ impl Handler<PlaceOrder> for OrderActor {
             in_flight.borrow_mut().remove(&done);
             outcome
         };
-        let outcome = outcome.boxed_local().shared();
+        let outcome = outcome.instrument(span).boxed_local().shared();
         let under_way = InFlight { request_hash, outcome: outcome.clone() };
         self.in_flight.borrow_mut().insert(key, under_way);
         outcome.boxed_local()
@@ -225,8 +227,8 @@ impl Handler<CancelOrder> for OrderActor {
     type Result = ResponseFuture<Result<Order, CancelError>>;
 
     fn handle(&mut self, cancel: CancelOrder, _: &mut Self::Context) -> Self::Result {
-        let deps = self.deps.clone();
-        Box::pin(async move {
+        let (deps, span) = (self.deps.clone(), cancel.span.clone());
+        let cancelling = async move {
             let begin = BeginClosing {
                 order: cancel.order,
                 reason: CloseReason::Buyer,
@@ -238,7 +240,8 @@ impl Handler<CancelOrder> for OrderActor {
                 Err(JournalError::Busy) => Err(CancelError::Busy),
                 Ok(_) | Err(_) => Err(CancelError::Unavailable),
             }
-        })
+        };
+        Box::pin(cancelling.instrument(span))
     }
 }
 

@@ -181,7 +181,7 @@ async fn close(inner: &Inner) -> Result<usize, StoreError> {
 
 async fn close_one(inner: &Inner, due: OrderRef) {
     let Ok(shop) = inner.directory.shop(due.wxapp).await else { return };
-    match shop.payment.send(CloseOrder { order: due.order }).await {
+    match shop.payment.send(CloseOrder { order: due.order, span: tracing::Span::none() }).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::warn!(order = %due.order, %error, "closing is left for later"),
         Err(error) => tracing::warn!(order = %due.order, %error, "the payment actor is gone"),
@@ -219,7 +219,9 @@ fn is_due(inner: &Inner, attempt: &Attempt, now: Timestamp) -> bool {
 
 async fn ask_one(inner: &Inner, attempt: Attempt) {
     let Ok(shop) = inner.directory.shop(attempt.wxapp).await else { return };
-    if let Ok(Err(error)) = shop.payment.send(AskWechat { order: attempt.order }).await {
+    if let Ok(Err(error)) =
+        shop.payment.send(AskWechat { order: attempt.order, span: tracing::Span::none() }).await
+    {
         tracing::warn!(order = %attempt.order, %error, "WeChat could not be asked");
     }
 }

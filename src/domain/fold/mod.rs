@@ -74,7 +74,9 @@ fn ids_of(books: &Books, command: &Command) -> usize {
         // Lines, their deductions, the message that a free order is paid.
         Command::Place(place) => 2 * place.cart.items().len() + 1,
         // Payment, automatic refund and two messages, or an incident.
-        Command::Settle(settle) => lines_of_attempt(books, settle.attempt) + 4 + settle.refunds.len(),
+        Command::Settle(settle) => {
+            lines_of_attempt(books, settle.attempt) + 4 + settle.refunds.len()
+        }
         Command::RecordPrepay(record) => lines_of_attempt(books, record.attempt),
         Command::BeginClosing(begin) => lines_of(books, begin.order),
         Command::CloseAttempt(close) => lines_of(books, close.order),

@@ -143,7 +143,8 @@ impl Shop {
         entries.sort_by_key(|entry| (entry.sku, entry.seq));
         assert_eq!(rows.len(), entries.len());
         for (row, entry) in rows.iter().zip(entries) {
-            let written = (row.id, row.seq, row.kind.as_str(), row.delta, row.balance, row.created_at);
+            let written =
+                (row.id, row.seq, row.kind.as_str(), row.delta, row.balance, row.created_at);
             let at = entry.at.as_millis();
             let kind = entry.kind.as_str();
             assert_eq!(written, (entry.id.get(), entry.seq, kind, entry.delta, entry.balance, at));
@@ -165,7 +166,8 @@ impl Shop {
         for (row, message) in rows.iter().zip(told) {
             let facts: Facts = serde_json::from_str(&row.payload).unwrap();
             assert_eq!(facts, message.facts);
-            let written = (row.id, row.order_id, row.event.as_str(), row.ref_id, row.form_id.clone());
+            let written =
+                (row.id, row.order_id, row.event.as_str(), row.ref_id, row.form_id.clone());
             let event = message.event.as_str();
             let (id, order) = (message.id.get(), message.order.get());
             assert_eq!(written, (id, order, event, message.ref_id, message.form_id.clone()));
@@ -250,7 +252,8 @@ async fn a_key_goes_to_the_member_that_was_taken() {
     assert!(matches!(outcomes[0], Outcome::Placed(Err(_))));
     assert!(matches!(outcomes[1], Outcome::Placed(Ok(Placed::New(_)))));
     let bound = idempotency::Entity::find().all(shop.db()).await.unwrap();
-    let bound: Vec<_> = bound.iter().map(|row| (row.result_id, row.request_hash.as_str())).collect();
+    let bound: Vec<_> =
+        bound.iter().map(|row| (row.result_id, row.request_hash.as_str())).collect();
     assert_eq!(bound, [(1002, "modest")]);
 }
 

@@ -31,12 +31,16 @@ fn stock_stays_held_until_wechat_confirms() {
     let mut world = World::new(5);
     world.open_order(1001, 1, &[(11, 2)]);
     let order = world.closing(begin_closing(1001, CloseReason::Buyer)).unwrap();
-    assert!(matches!(order.state, OrderState::Unpaid(Some(closing)) if closing.reason == CloseReason::Buyer));
+    assert!(
+        matches!(order.state, OrderState::Unpaid(Some(closing)) if closing.reason == CloseReason::Buyer)
+    );
     assert_eq!((world.stock(11), world.attempt(1001).state.clone()), (3, AttemptState::Closing));
     let next_at = world.now.plus_seconds(30);
     let later = PostponeClosing { order: order_id(1001), next_at };
     let order = world.closing(later).unwrap();
-    assert!(matches!(order.state, OrderState::Unpaid(Some(c)) if c.next_at == next_at && c.tries == 1));
+    assert!(
+        matches!(order.state, OrderState::Unpaid(Some(c)) if c.next_at == next_at && c.tries == 1)
+    );
     let order = world.closing(close_attempt(1001, 1001)).unwrap();
     assert_eq!(order.state.as_str(), "closed");
     assert_eq!((world.stock(11), world.attempt(1001).state.clone()), (5, AttemptState::Closed));
@@ -104,7 +108,8 @@ fn ids_are_drawn_for_all_that_a_command_may_do() {
     world.started(2001, 1001);
     world.closing(begin_closing(1001, CloseReason::Buyer)).unwrap();
     let refused = Command::from(prepay_refused(2001));
-    world.books.ids = (9_000_000..).take(ids_needed(&world.books, std::slice::from_ref(&refused))).collect();
+    world.books.ids =
+        (9_000_000..).take(ids_needed(&world.books, std::slice::from_ref(&refused))).collect();
     fold(&mut world.books, refused, START);
     assert_eq!((world.state(1001), world.stock(11), world.stock(12)), ("closed", 5, 5));
     assert_eq!(world.books.missing(), None);
@@ -126,9 +131,16 @@ fn an_answer_in_the_middle_of_closing_keeps_the_attempt_alive() {
     world.started(2001, 1001);
     world.closing(begin_closing(1001, CloseReason::Buyer)).unwrap();
     world.fold(prepaid(2001, START));
-    assert_eq!((world.state(1001), world.attempt(2001).state.clone()), ("closing", AttemptState::Closing));
+    assert_eq!(
+        (world.state(1001), world.attempt(2001).state.clone()),
+        ("closing", AttemptState::Closing)
+    );
     world.fold(prepay_refused(2001));
-    assert_eq!(world.state(1001), "closing", "WeChat knows this number: a refusal says nothing of its money");
+    assert_eq!(
+        world.state(1001),
+        "closing",
+        "WeChat knows this number: a refusal says nothing of its money"
+    );
     check(&world);
 }
 

@@ -61,12 +61,19 @@ fn lines_are_deducted_and_returned(world: &World, order: &Order) {
             (OrderState::Unpaid(_), DeductStock::Order) => &[&[-q]],
             (OrderState::Unpaid(_), DeductStock::Payment) => &[&[]],
             (OrderState::Paid(_), _) => &[&[-q]],
-            (OrderState::Closed { .. } | OrderState::Refunded { .. }, DeductStock::Order) => &[&[-q, q]],
+            (OrderState::Closed { .. } | OrderState::Refunded { .. }, DeductStock::Order) => {
+                &[&[-q, q]]
+            }
             (OrderState::Closed { .. } | OrderState::Refunded { .. }, DeductStock::Payment) => {
                 &[&[], &[-q, q]]
             }
         };
-        assert!(expected.contains(&moves.as_slice()), "line {} of {:?}: {moves:?}", line.id, order.state);
+        assert!(
+            expected.contains(&moves.as_slice()),
+            "line {} of {:?}: {moves:?}",
+            line.id,
+            order.state
+        );
         check_counted(world, line, &moves);
     }
     assert!(moved.is_empty(), "entries without a line: {moved:?}");
@@ -93,12 +100,19 @@ fn money_is_settled_once(world: &World, order: &Order) {
     let settled: Vec<&Payment> =
         payments_of(world, order).filter(|payment| payment.kind == PaymentKind::Settled).collect();
     match &order.state {
-        OrderState::Paid(paid) | OrderState::Refunded { paid, .. } if order.amounts.pay > Money::ZERO => {
+        OrderState::Paid(paid) | OrderState::Refunded { paid, .. }
+            if order.amounts.pay > Money::ZERO =>
+        {
             assert_eq!(settled.len(), 1, "order {} has {settled:?}", order.id);
             assert_eq!(settled[0].evidence.amount, order.amounts.pay);
             assert_eq!(Some(&settled[0].evidence.transaction), paid.transaction.as_ref());
         }
-        _ => assert!(settled.is_empty(), "order {} ({}) has {settled:?}", order.id, order.state.as_str()),
+        _ => assert!(
+            settled.is_empty(),
+            "order {} ({}) has {settled:?}",
+            order.id,
+            order.state.as_str()
+        ),
     }
     let gone = payments_of(world, order).flat_map(|payment| refunds_of(world, payment));
     let gone = sum(gone.filter(|refund| refund.state == RefundState::Success));
@@ -129,7 +143,8 @@ fn sums_add_up(world: &World, order: &Order) {
     let goods: i64 = world.books.lines_of(order.id).iter().map(|line| line.total.as_fen()).sum();
     let amounts = &order.amounts;
     assert_eq!(amounts.goods.as_fen(), goods);
-    let pay = goods + amounts.freight.as_fen() - amounts.discount.as_fen() + amounts.adjust.as_fen();
+    let pay =
+        goods + amounts.freight.as_fen() - amounts.discount.as_fen() + amounts.adjust.as_fen();
     assert_eq!(amounts.pay.as_fen(), pay);
 }
 
@@ -160,7 +175,12 @@ fn messages_tell(world: &World) {
         let automatic = payments_of(world, order)
             .flat_map(|payment| refunds_of(world, payment))
             .filter(|refund| !refund.reason.is_empty());
-        assert_eq!(told(Event::OrderRefunded), automatic.count(), "refund messages of order {}", order.id);
+        assert_eq!(
+            told(Event::OrderRefunded),
+            automatic.count(),
+            "refund messages of order {}",
+            order.id
+        );
     }
 }
 

@@ -27,9 +27,12 @@ fn check_refused(world: &mut World, wanted: Place, expected: PlaceRefusal) {
 
 /// All that an order could have touched.
 fn snapshot(world: &World) -> String {
-    let Books { goods, skus, orders, lines, deducted, bought, addresses, entries, .. } = &world.books;
+    let Books { goods, skus, orders, lines, deducted, bought, addresses, entries, .. } =
+        &world.books;
     let notifications = &world.books.notifications;
-    format!("{goods:?}{skus:?}{orders:?}{lines:?}{deducted:?}{bought:?}{addresses:?}{entries:?}{notifications:?}")
+    format!(
+        "{goods:?}{skus:?}{orders:?}{lines:?}{deducted:?}{bought:?}{addresses:?}{entries:?}{notifications:?}"
+    )
 }
 
 #[test]
@@ -40,7 +43,10 @@ fn an_order_takes_its_goods_at_once() {
     assert_eq!(new.order.amounts.pay, fen(300));
     assert_eq!(new.order.expires_at, START.plus_seconds(EXPIRE_SECONDS));
     assert_eq!(new.lines.iter().map(|line| line.sku.get()).collect::<Vec<_>>(), [11, 12]);
-    assert!(new.lines[0].id < new.lines[1].id, "lines are read back by id, in the order of the cart");
+    assert!(
+        new.lines[0].id < new.lines[1].id,
+        "lines are read back by id, in the order of the cart"
+    );
     assert_eq!(world.ledger(), [(11, -2, EntryKind::Order), (12, -1, EntryKind::Order)]);
     assert_eq!(world.messages(), []);
     check(&world);
@@ -59,14 +65,22 @@ fn goods_deducted_with_the_payment_wait_for_it() {
 #[test]
 fn an_unknown_sku_is_refused() {
     let mut world = World::new(5);
-    check_refused(&mut world, place(1001, 1, &[(11, 1), (99, 1)]), PlaceRefusal::UnknownSku(sku_id(99)));
+    check_refused(
+        &mut world,
+        place(1001, 1, &[(11, 1), (99, 1)]),
+        PlaceRefusal::UnknownSku(sku_id(99)),
+    );
 }
 
 #[test]
 fn a_sku_of_another_mini_program_is_unknown() {
     let mut world = World::new(5);
     world.change_sku(12, |sku| sku.wxapp = WxappId::parse(20002).unwrap());
-    check_refused(&mut world, place(1001, 1, &[(11, 1), (12, 1)]), PlaceRefusal::UnknownSku(sku_id(12)));
+    check_refused(
+        &mut world,
+        place(1001, 1, &[(11, 1), (12, 1)]),
+        PlaceRefusal::UnknownSku(sku_id(12)),
+    );
 }
 
 #[test]
@@ -135,7 +149,8 @@ fn an_order_above_the_most_is_refused() {
 fn a_price_other_than_the_one_shown_is_refused() {
     let mut world = World::new(5);
     let freight = FreightPolicy { flat: fen(10), free_from: None };
-    let expecting = |pay| Place { expect_pay: Some(fen(pay)), freight, ..place(1001, 1, &[(11, 1)]) };
+    let expecting =
+        |pay| Place { expect_pay: Some(fen(pay)), freight, ..place(1001, 1, &[(11, 1)]) };
     check_refused(&mut world, expecting(100), PlaceRefusal::PriceChanged { pay: fen(110) });
     assert!(matches!(world.fold(expecting(110)), Outcome::Placed(Ok(Placed::New(_)))));
 }

@@ -10,9 +10,7 @@ use crate::domain::id::OutRefundNo;
 use crate::domain::money::Money;
 use crate::domain::notification::Event;
 use crate::domain::order::{CloseReason, OrderState};
-use crate::domain::payment::{
-    IncidentReason, PaymentKind, RefundEvent, RefundKind, RefundState,
-};
+use crate::domain::payment::{IncidentReason, PaymentKind, RefundEvent, RefundKind, RefundState};
 
 fn paid_world() -> World {
     let mut world = World::new(5);
@@ -119,7 +117,11 @@ fn both_attempts_paid_settle_once() {
     world.started(2001, 1001);
     world.fold(prepaid(2001, START));
     assert_eq!(world.settled(settle(1001, "TX1", 100)), Settlement::Settled);
-    assert_eq!(world.attempt(2001).state, AttemptState::Closing, "nobody shall pay this one any more");
+    assert_eq!(
+        world.attempt(2001).state,
+        AttemptState::Closing,
+        "nobody shall pay this one any more"
+    );
     let second = world.settled(settle(2001, "TX2", 100));
     assert_eq!(second, Settlement::Surplus(SurplusReason::AlreadyPaid));
     check_goes_back(&world, 1001, SurplusReason::AlreadyPaid, 100);
@@ -175,7 +177,13 @@ fn money_that_came_and_went_refunds_the_order() {
     assert_eq!((world.state(1001), world.stock(11), world.stock(PAYMENT_SKU)), ("refunded", 5, 5));
     assert_eq!(world.order(1001).refunded, fen(150));
     let states: Vec<_> = world.refunds().iter().map(|r| (r.kind, r.state.clone())).collect();
-    assert_eq!(states, [(RefundKind::External, RefundState::Success), (RefundKind::External, RefundState::Processing)]);
+    assert_eq!(
+        states,
+        [
+            (RefundKind::External, RefundState::Success),
+            (RefundKind::External, RefundState::Processing)
+        ]
+    );
     check(&world);
 }
 

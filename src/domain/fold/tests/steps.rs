@@ -50,16 +50,14 @@ pub fn wish() -> impl Strategy<Value = Wish> {
     let any = || 0_usize..64;
     let items = prop::collection::vec((0_usize..4, 1_i64..4), 1..4);
     let expect = prop_oneof![4 => Just(None), 1 => (0_i64..6).prop_map(|n| Some(n * 100))];
-    let reason = prop_oneof![Just(CloseReason::Buyer), Just(CloseReason::Expired), Just(CloseReason::Staff)];
+    let reason =
+        prop_oneof![Just(CloseReason::Buyer), Just(CloseReason::Expired), Just(CloseReason::Staff)];
     let gone = prop_oneof![6 => Just(Gone::Nothing), 1 => Just(Gone::Part), 1 => Just(Gone::All)];
     let wrong = prop_oneof![6 => Just(0), 1 => Just(-1_i64), 1 => Just(100)];
     let place = (0_usize..3, items, 0_u8..12, expect)
         .prop_map(|(user, items, key, expect_pay)| Wish::Place { user, items, key, expect_pay });
-    let pay = (any(), 0_u8..10, wrong, gone).prop_map(|(attempt, transaction, wrong_by, gone)| Wish::Pay {
-        attempt,
-        transaction,
-        wrong_by,
-        gone,
+    let pay = (any(), 0_u8..10, wrong, gone).prop_map(|(attempt, transaction, wrong_by, gone)| {
+        Wish::Pay { attempt, transaction, wrong_by, gone }
     });
     prop_oneof![
         6 => place,
@@ -120,15 +118,21 @@ impl Maker {
                 let items: Vec<_> = items.iter().map(|(sku, n)| (SKUS[*sku], *n)).collect();
                 let user = BUYERS[user];
                 // Four keys for each buyer; what was asked for is their content.
-                let claim =
-                    KeyClaim { key: key(user, &format!("k{}", number % 4)), request_hash: format!("{items:?}") };
+                let claim = KeyClaim {
+                    key: key(user, &format!("k{}", number % 4)),
+                    request_hash: format!("{items:?}"),
+                };
                 let expect_pay = expect_pay.map(fen);
                 Place { key: claim, expect_pay, ..place(id, user, &items) }.into()
             }
             Wish::Start { order } => start(id, pick_order(world, order)?).into(),
             Wish::Prepay { attempt, refused } => {
                 let attempt = pick_attempt(world, attempt)?.id.get();
-                if refused { prepay_refused(attempt).into() } else { prepaid(attempt, world.now).into() }
+                if refused {
+                    prepay_refused(attempt).into()
+                } else {
+                    prepaid(attempt, world.now).into()
+                }
             }
             Wish::Pay { attempt, transaction, wrong_by, gone } => {
                 pay(pick_attempt(world, attempt)?, transaction, wrong_by, gone).into()
@@ -204,7 +208,9 @@ impl World {
     pub fn take(&mut self, step: &Step) -> Option<Outcome> {
         match step {
             Step::Do(command) => return Some(self.fold((**command).clone())),
-            Step::SwitchMode(goods, mode) => self.change_goods(*goods, |goods| goods.deduct_stock = *mode),
+            Step::SwitchMode(goods, mode) => {
+                self.change_goods(*goods, |goods| goods.deduct_stock = *mode)
+            }
             Step::Reprice(order, by) => self.reprice(*order, *by),
             Step::Wait(seconds) => self.wait(*seconds),
         }

@@ -436,6 +436,13 @@ macro_rules! commands {
     )+};
 }
 commands!(
-    Place, StartAttempt, RecordPrepay, Settle, BeginClosing, CloseAttempt, PostponeClosing, ChangeRefund,
+    Place,
+    StartAttempt,
+    RecordPrepay,
+    Settle,
+    BeginClosing,
+    CloseAttempt,
+    PostponeClosing,
+    ChangeRefund,
     KeepIncident
 );
