@@ -22,6 +22,7 @@ use buynow::sandbox::SandboxHandle;
 use buynow::store::Readers;
 use buynow::store::audit::{AuditReport, audit};
 use buynow::store::seed::{SeedFile, seed_url};
+use futures_util::stream::{self, StreamExt as _};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -30,6 +31,9 @@ pub use shopper::{Reply, Shopper};
 
 /// 2026-11-25 18:00 in Beijing.
 pub const START: Timestamp = Timestamp::from_seconds(1_795_600_800);
+
+/// How many buyers of a crowd arrive side by side.
+const ARRIVING: usize = 64;
 
 /// A running shop.
 pub struct TestApp {
@@ -169,6 +173,13 @@ impl TestApp {
     /// A buyer who is logged in, has an address, and has agreed to all messages a few times.
     pub async fn shopper(&self, name: &str) -> Shopper {
         Shopper::arrive(self, name).await
+    }
+
+    /// So many buyers, each with a phone, a log-in and an address; they arrive side by side.
+    pub async fn crowd(&self, buyers: usize) -> Vec<Shopper> {
+        let names = (0..buyers).map(|number| format!("buyer-{number}"));
+        let arriving = names.map(|name| async move { self.shopper(&name).await });
+        stream::iter(arriving).buffer_unordered(ARRIVING).collect().await
     }
 
     pub fn advance(&self, seconds: u64) {

@@ -16,6 +16,8 @@ pub struct Reply {
     pub body: Value,
     pub text: String,
     pub retry_after: bool,
+    /// As sent, names in lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Reply {
@@ -33,6 +35,11 @@ impl Reply {
     pub fn refused(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
         self
+    }
+    /// The first header of this name, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(header, _)| header == name);
+        found.map(|(_, value)| value.as_str())
     }
     pub fn order_id(&self) -> i64 {
         self.body["order"]["id"].as_i64().unwrap()
@@ -161,7 +168,11 @@ pub(super) async fn call(
     body: Option<Vec<u8>>,
 ) -> Reply {
     thread_local! {
-        static CLIENT: awc::Client = awc::Client::builder().timeout(Duration::from_secs(30)).finish();
+        /// No limit of connections: a crowd really comes at once.
+        static CLIENT: awc::Client = awc::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .connector(awc::Connector::new().limit(0).timeout(Duration::from_secs(20)))
+            .finish();
     }
     let mut request = CLIENT.with(|client| client.request(method, format!("{url}{path}")));
     if let Some(token) = token {
@@ -172,14 +183,22 @@ pub(super) async fn call(
     }
     let sent = match body {
         None => request.send().await,
-        Some(body) => request.content_type("application/json").send_body(body).await,
+        Some(body) => {
+            let json = ("content-type", "application/json");
+            request.insert_header_if_none(json).send_body(body).await
+        }
     };
     let mut response = sent.unwrap();
     let bytes = response.body().limit(16 << 20).await.unwrap();
+    let text =
+        |value: &awc::http::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let headers: Vec<(String, String)> =
+        response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     Reply {
         status: response.status().as_u16(),
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         text: String::from_utf8_lossy(&bytes).into_owned(),
-        retry_after: response.headers().contains_key("retry-after"),
+        retry_after: headers.iter().any(|(name, _)| name == "retry-after"),
+        headers,
     }
 }
