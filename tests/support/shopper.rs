@@ -168,10 +168,16 @@ pub(super) async fn call(
     body: Option<Vec<u8>>,
 ) -> Reply {
     thread_local! {
-        /// No limit of connections: a crowd really comes at once.
+        /// No limit of connections: a crowd really comes at once. None is kept for as long as the
+        /// server keeps it, or it would be closed under a request.
         static CLIENT: awc::Client = awc::Client::builder()
             .timeout(Duration::from_secs(30))
-            .connector(awc::Connector::new().limit(0).timeout(Duration::from_secs(20)))
+            .connector(
+                awc::Connector::new()
+                    .limit(0)
+                    .timeout(Duration::from_secs(20))
+                    .conn_keep_alive(Duration::from_secs(1)),
+            )
             .finish();
     }
     let mut request = CLIENT.with(|client| client.request(method, format!("{url}{path}")));
@@ -188,7 +194,7 @@ pub(super) async fn call(
             request.insert_header_if_none(json).send_body(body).await
         }
     };
-    let mut response = sent.unwrap();
+    let mut response = sent.unwrap_or_else(|error| panic!("{path} was not answered: {error:?}"));
     let bytes = response.body().limit(16 << 20).await.unwrap();
     let text =
         |value: &awc::http::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
