@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use awc::http::Method;
-use buynow::config::SANDBOX_APPID;
 use buynow::sandbox::{PayAction, PayOutcome, PaySheet};
 use serde_json::{Value, json};
 
 use super::TestApp;
+
+/// The header by which a mini-program says which it is.
+const APPID: &str = "X-WX-APPID";
 
 /// What the shop answered.
 #[derive(Debug, Clone)]
@@ -58,19 +60,24 @@ pub struct Shopper {
     pub name: String,
     pub token: String,
     pub address: i64,
+    /// The mini-program that he shops in.
+    pub appid: String,
     url: String,
     sandbox: buynow::sandbox::SandboxHandle,
 }
 
 impl Shopper {
-    pub(super) async fn arrive(app: &TestApp, name: &str) -> Self {
-        let code = app.sandbox.login(None, name).unwrap().code;
-        let session = app.post("/api/v1/session", None, json!({ "code": code })).await.expect(200);
+    pub(super) async fn arrive(app: &TestApp, appid: &str, name: &str) -> Self {
+        let code = app.sandbox.login(Some(appid), name).unwrap().code;
+        let (header, body) = ([(APPID, appid)], json!({ "code": code }).to_string());
+        let session = app.call(Method::POST, "/api/v1/session", None, &header, Some(body.into()));
+        let session = session.await.expect(200);
         let token = session.body["token"].as_str().unwrap().to_owned();
         let mut shopper = Self {
             name: name.to_owned(),
             token,
             address: 0,
+            appid: appid.to_owned(),
             url: app.url.clone(),
             sandbox: app.sandbox.clone(),
         };
@@ -83,12 +90,27 @@ impl Shopper {
         shopper
     }
 
+    /// The same buyer, with the same phone, in front of a shop that has been started again.
+    pub fn at(&self, app: &TestApp) -> Self {
+        Self { url: app.url.clone(), sandbox: app.sandbox.clone(), ..self.clone() }
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
-        call(&self.url, Method::GET, path, Some(&self.token), &[], None).await
+        self.call(Method::GET, path, &[], None).await
     }
     pub async fn post(&self, path: &str, body: Value) -> Reply {
-        let body = Some(body.to_string().into());
-        call(&self.url, Method::POST, path, Some(&self.token), &[], body).await
+        self.call(Method::POST, path, &[], Some(body.to_string().into())).await
+    }
+    /// Any call at all, with his token.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Reply {
+        let headers = [&[(APPID, self.appid.as_str())], headers].concat();
+        call(&self.url, method, path, Some(&self.token), &headers, body).await
     }
 
     /// Agrees to every message once, on the phone, and reports it.
@@ -97,7 +119,7 @@ impl Shopper {
         let items = templates.body["items"].as_array().unwrap().clone();
         let ids: Vec<String> =
             items.iter().map(|item| item["template_id"].as_str().unwrap().to_owned()).collect();
-        let accepted = self.sandbox.subscribe(None, &self.name, &ids).unwrap();
+        let accepted = self.sandbox.subscribe(Some(&self.appid), &self.name, &ids).unwrap();
         let body = json!({ "template_ids": accepted });
         self.post("/api/v1/message-grants", body).await.expect(204);
     }
@@ -122,7 +144,7 @@ impl Shopper {
     pub async fn orders_with(&self, key: &str, body: Value) -> Reply {
         let headers = [("Idempotency-Key", key)];
         let body = Some(body.to_string().into());
-        call(&self.url, Method::POST, "/api/v1/orders", Some(&self.token), &headers, body).await
+        self.call(Method::POST, "/api/v1/orders", &headers, body).await
     }
 
     pub async fn order(&self, id: i64) -> Value {
@@ -143,7 +165,7 @@ impl Shopper {
     pub async fn acts(&self, payment: &Value, action: PayAction) -> PayOutcome {
         let text = |name: &str| payment[name].as_str().unwrap_or_default().to_owned();
         let sheet = PaySheet {
-            appid: SANDBOX_APPID.to_owned(),
+            appid: self.appid.clone(),
             time_stamp: text("timeStamp"),
             nonce_str: text("nonceStr"),
             package: text("package"),

@@ -96,7 +96,7 @@ impl Handler<PlaceOrder> for OrderActor {
             if under_way.request_hash != request_hash {
                 return Box::pin(async { Err(PlaceRefusal::KeyConflict.into()) });
             }
-            return under_way.outcome.clone().boxed_local();
+            return under_way.outcome.clone().map(repeated).boxed_local();
         }
         let (deps, in_flight, done) = (self.deps.clone(), self.in_flight.clone(), key.clone());
         let claim = KeyClaim { key: key.clone(), request_hash: request_hash.clone() };
@@ -110,6 +110,12 @@ impl Handler<PlaceOrder> for OrderActor {
         self.in_flight.borrow_mut().insert(key, under_way);
         outcome.boxed_local()
     }
+}
+
+/// What a repeat hears that has joined the first request: the same, but it is not the one that has
+/// placed the order.
+fn repeated(outcome: PlaceResult) -> PlaceResult {
+    outcome.map(|placed| PlacedOrder { replayed: true, ..placed })
 }
 
 async fn place(deps: &OrderDeps, order: PlaceOrder, claim: KeyClaim) -> PlaceResult {
