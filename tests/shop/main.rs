@@ -8,5 +8,6 @@ mod support;
 mod api;
 mod buy_now;
 mod carts;
+mod errors;
 mod repeats;
 mod tenants;
