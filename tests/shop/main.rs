@@ -6,6 +6,7 @@
 mod support;
 
 mod api;
+mod bad_input;
 mod buy_now;
 mod carts;
 mod errors;
