@@ -107,10 +107,7 @@ pub struct Database {
 
 impl Default for Database {
     fn default() -> Self {
-        Self {
-            url: SecretString::from("sqlite://buynow.db"),
-            readers: 4,
-        }
+        Self { url: SecretString::from("sqlite://buynow.db"), readers: 4 }
     }
 }
 
@@ -179,11 +176,7 @@ pub struct Notifier {
 
 impl Default for Notifier {
     fn default() -> Self {
-        Self {
-            grant_wait_seconds: 600,
-            tries_max: 8,
-            poll_ms: 1_000,
-        }
+        Self { grant_wait_seconds: 600, tries_max: 8, poll_ms: 1_000 }
     }
 }
 
@@ -199,10 +192,7 @@ pub struct Reaper {
 
 impl Default for Reaper {
     fn default() -> Self {
-        Self {
-            poll_ms: 1_000,
-            batch: 100,
-        }
+        Self { poll_ms: 1_000, batch: 100 }
     }
 }
 
@@ -374,10 +364,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            format: LogFormat::default(),
-            level: "info".to_owned(),
-        }
+        Self { format: LogFormat::default(), level: "info".to_owned() }
     }
 }
 
@@ -424,8 +411,6 @@ impl Config {
     /// every copy of buynow knows (live mode refuses to start on it).
     pub fn master_key(&self) -> SecretBox<[u8; 32]> {
         let text = self.security.master_key.expose_secret();
-        SecretBox::new(Box::new(
-            check::key_bytes(text).unwrap_or(sandbox::DEVELOPMENT_KEY),
-        ))
+        SecretBox::new(Box::new(check::key_bytes(text).unwrap_or(sandbox::DEVELOPMENT_KEY)))
     }
 }

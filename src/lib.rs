@@ -1,7 +1,13 @@
 //! buynow: an actor-based order engine for WeChat mini-program shops. Start with ARCHITECTURE.md.
 
+pub mod actors;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod http;
+pub mod metrics;
+pub mod sandbox;
+pub mod store;
 pub mod telemetry;
+pub mod wechat;

@@ -18,14 +18,12 @@ pub fn init(log: &Log) {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // An error means that a subscriber is there already: the first one stays.
     let _first_stays = match log.format {
-        LogFormat::Json => registry
-            .with(lines.json().flatten_event(true).with_current_span(true))
-            .try_init(),
+        LogFormat::Json => {
+            registry.with(lines.json().flatten_event(true).with_current_span(true)).try_init()
+        }
         LogFormat::Pretty => {
             let colours = std::io::stderr().is_terminal();
-            registry
-                .with(lines.with_ansi(colours).with_target(false))
-                .try_init()
+            registry.with(lines.with_ansi(colours).with_target(false)).try_init()
         }
     };
 }
@@ -41,12 +39,7 @@ mod tests {
 
     #[test]
     fn levels_and_filters_are_known() {
-        for good in [
-            "info",
-            "debug",
-            "info,buynow=debug",
-            "warn,buynow::journal=trace",
-        ] {
+        for good in ["info", "debug", "info,buynow=debug", "warn,buynow::journal=trace"] {
             assert!(is_filter(good), "{good}");
         }
         for bad in ["", " ", "buynow=loud", "info,=debug="] {

@@ -12,11 +12,7 @@ fn buynow(config: &str, arguments: &[&str]) -> Output {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BUYNOW__")) {
         command.env_remove(name);
     }
-    command
-        .current_dir(folder.path())
-        .args(arguments)
-        .output()
-        .unwrap()
+    command.current_dir(folder.path()).args(arguments).output().unwrap()
 }
 
 #[track_caller]
@@ -29,10 +25,7 @@ fn refused(output: &Output, expected: &str) {
 fn config_check_tells_what_the_settings_come_to() {
     let output = buynow("", &["config", "check"]);
     assert!(output.status.success(), "{output:?}");
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("127.0.0.1:8080"),
-        "{output:?}"
-    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("127.0.0.1:8080"), "{output:?}");
 }
 
 #[test]
@@ -48,19 +41,11 @@ fn config_check_lists_every_problem() {
 #[test]
 fn every_command_refuses_bad_settings_with_one_line() {
     let line = "buynow: server.prot (config.toml): unknown key; keys of [server] are";
-    for arguments in [
-        &["serve"][..],
-        &["migrate"],
-        &["audit"],
-        &["seed", "--samples"],
-    ] {
+    for arguments in [&["serve"][..], &["migrate"], &["audit"], &["seed", "--samples"]] {
         let output = buynow("[server]\nprot = 1", arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(
-            said.starts_with(line) && said.trim_end().lines().count() == 1,
-            "{said}"
-        );
+        assert!(said.starts_with(line) && said.trim_end().lines().count() == 1, "{said}");
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Model {
     pub next_at: Option<i64>,
     pub claim_token: Option<String>,
     pub claim_until: Option<i64>,
+    /// The payment, for an automatic refund: one for each.
+    pub auto_payment_id: Option<i64>,
     pub created_at: i64,
     pub requested_at: Option<i64>,
     pub success_at: Option<i64>,

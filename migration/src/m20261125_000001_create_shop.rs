@@ -19,18 +19,8 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [
-            "sku",
-            "goods",
-            "category",
-            "user_address",
-            "session",
-            "user",
-            "wxapp",
-        ] {
-            manager
-                .drop_table(Table::drop().table(table).to_owned())
-                .await?;
+        for table in ["sku", "goods", "category", "user_address", "session", "user", "wxapp"] {
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())
     }
@@ -63,12 +53,7 @@ async fn wxapp(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager.create_table(table).await?;
     manager
         .create_index(
-            Index::create()
-                .name("wxapp_appid_key")
-                .table("wxapp")
-                .col("appid")
-                .unique()
-                .to_owned(),
+            Index::create().name("wxapp_appid_key").table("wxapp").col("appid").unique().to_owned(),
         )
         .await?;
     Ok(())
@@ -114,11 +99,7 @@ async fn session(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager.create_table(table).await?;
     manager
         .create_index(
-            Index::create()
-                .name("session_user_id_idx")
-                .table("session")
-                .col("user_id")
-                .to_owned(),
+            Index::create().name("session_user_id_idx").table("session").col("user_id").to_owned(),
         )
         .await?;
     manager
@@ -289,11 +270,7 @@ async fn sku(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await?;
     manager
         .create_index(
-            Index::create()
-                .name("sku_goods_id_idx")
-                .table("sku")
-                .col("goods_id")
-                .to_owned(),
+            Index::create().name("sku_goods_id_idx").table("sku").col("goods_id").to_owned(),
         )
         .await?;
     Ok(())

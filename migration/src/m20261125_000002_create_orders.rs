@@ -17,16 +17,8 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [
-            "idempotency",
-            "stock_entry",
-            "order_address",
-            "order_goods",
-            "order",
-        ] {
-            manager
-                .drop_table(Table::drop().table(table).to_owned())
-                .await?;
+        for table in ["idempotency", "stock_entry", "order_address", "order_goods", "order"] {
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())
     }
@@ -228,13 +220,7 @@ async fn idempotency(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("request_hash").string_len(64).not_null())
         .col(ColumnDef::new("result_id").big_integer().not_null())
         .col(ColumnDef::new("created_at").big_integer().not_null())
-        .primary_key(
-            Index::create()
-                .col("wxapp_id")
-                .col("user_id")
-                .col("operation")
-                .col("key"),
-        )
+        .primary_key(Index::create().col("wxapp_id").col("user_id").col("operation").col("key"))
         .to_owned();
     manager.create_table(table).await?;
     manager

@@ -17,9 +17,7 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["incident", "refund", "payment", "payment_attempt"] {
-            manager
-                .drop_table(Table::drop().table(table).to_owned())
-                .await?;
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())
     }
@@ -151,6 +149,7 @@ async fn refund(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("next_at").big_integer().null())
         .col(ColumnDef::new("claim_token").string_len(32).null())
         .col(ColumnDef::new("claim_until").big_integer().null())
+        .col(ColumnDef::new("auto_payment_id").big_integer().null())
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .col(ColumnDef::new("requested_at").big_integer().null())
         .col(ColumnDef::new("success_at").big_integer().null())
@@ -171,21 +170,16 @@ async fn refund(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager
         .create_index(
             Index::create()
-                .name("refund_payment_id_kind_key")
+                .name("refund_auto_payment_id_key")
                 .table("refund")
-                .col("payment_id")
-                .col("kind")
+                .col("auto_payment_id")
                 .unique()
                 .to_owned(),
         )
         .await?;
     manager
         .create_index(
-            Index::create()
-                .name("refund_order_id_idx")
-                .table("refund")
-                .col("order_id")
-                .to_owned(),
+            Index::create().name("refund_order_id_idx").table("refund").col("order_id").to_owned(),
         )
         .await?;
     manager
@@ -231,11 +225,7 @@ async fn incident(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await?;
     manager
         .create_index(
-            Index::create()
-                .name("incident_state_idx")
-                .table("incident")
-                .col("state")
-                .to_owned(),
+            Index::create().name("incident_state_idx").table("incident").col("state").to_owned(),
         )
         .await?;
     Ok(())

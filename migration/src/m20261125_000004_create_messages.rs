@@ -15,9 +15,7 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["message_grant", "notification"] {
-            manager
-                .drop_table(Table::drop().table(table).to_owned())
-                .await?;
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())
     }
@@ -79,12 +77,7 @@ async fn message_grant(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("template_id").string_len(64).not_null())
         .col(ColumnDef::new("remaining").big_integer().not_null())
         .col(ColumnDef::new("updated_at").big_integer().not_null())
-        .primary_key(
-            Index::create()
-                .col("wxapp_id")
-                .col("user_id")
-                .col("template_id"),
-        )
+        .primary_key(Index::create().col("wxapp_id").col("user_id").col("template_id"))
         .to_owned();
     manager.create_table(table).await?;
     Ok(())

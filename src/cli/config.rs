@@ -22,10 +22,7 @@ pub(super) fn check(loaded: Result<Config, ConfigError>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            error
-                .problems()
-                .iter()
-                .for_each(|problem| eprintln!("buynow: {problem}"));
+            error.problems().iter().for_each(|problem| eprintln!("buynow: {problem}"));
             ExitCode::from(2)
         }
     }
@@ -48,22 +45,9 @@ fn summary(config: &Config) -> String {
         ("listens on", listen),
         ("reached by", config.public_url(config.server.port)),
         ("database", config.database.shown()),
-        (
-            "mini-program",
-            format!("{} {} ({})", wxapp.id, wxapp.name, wxapp.appid),
-        ),
-        (
-            "merchant",
-            format!("{}, {}", wxapp.mch_id, wxapp.sign_type.as_str()),
-        ),
-        (
-            "messages",
-            if told.is_empty() {
-                "none".into()
-            } else {
-                told.join(", ")
-            },
-        ),
+        ("mini-program", format!("{} {} ({})", wxapp.id, wxapp.name, wxapp.appid)),
+        ("merchant", format!("{}, {}", wxapp.mch_id, wxapp.sign_type.as_str())),
+        ("messages", if told.is_empty() { "none".into() } else { told.join(", ") }),
     ] {
         text.push_str(&format!("  {name:<13}{value}\n"));
     }
@@ -82,20 +66,13 @@ fn notes(config: &Config) -> Vec<&'static str> {
             live && config.wxapp.cert_file.is_none(),
             "no merchant certificate (wxapp.cert_file): WeChat will refuse refunds.",
         ),
-        (
-            live && templates == 0,
-            "no message templates: buyers will not be told of anything.",
-        ),
+        (live && templates == 0, "no message templates: buyers will not be told of anything."),
         (
             live && config.server.trusted_proxies.is_empty(),
             "no trusted_proxies: behind a proxy every buyer seems to have the proxy's address.",
         ),
         (
-            config
-                .server
-                .cors_origins
-                .iter()
-                .any(|origin| origin == "*"),
+            config.server.cors_origins.iter().any(|origin| origin == "*"),
             "cors_origins has \"*\": any web page may call the API.",
         ),
     ]
@@ -111,12 +88,7 @@ mod tests {
     #[test]
     fn the_summary_of_the_defaults_names_what_will_run() {
         let text = summary(&Config::default());
-        for part in [
-            "127.0.0.1:8080",
-            "sqlite://buynow.db",
-            "10001 买它小店",
-            "order_paid",
-        ] {
+        for part in ["127.0.0.1:8080", "sqlite://buynow.db", "10001 买它小店", "order_paid"] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("Note"), "{text}");

@@ -15,12 +15,7 @@ use crate::config::Config;
 /// An order engine for WeChat mini-program shops: takes the order, never sells what is not
 /// there, gets the money, tells the buyer.
 #[derive(Debug, Parser)]
-#[command(
-    name = "buynow",
-    version,
-    arg_required_else_help = true,
-    max_term_width = 100
-)]
+#[command(name = "buynow", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "First steps:\n  \
     buynow demo       a shop with sample goods and a simulated WeChat, and one purchase to watch\n  \
     buynow serve      the shop as config.toml describes it\n\n\
@@ -110,9 +105,7 @@ pub fn run() -> ExitCode {
     if let Command::Config(config::ConfigCommand::Check) = command {
         return config::check(loaded);
     }
-    let outcome = loaded
-        .map_err(Into::into)
-        .and_then(|config| dispatch(command, config));
+    let outcome = loaded.map_err(Into::into).and_then(|config| dispatch(command, config));
     outcome.unwrap_or_else(|error| fail(&error))
 }
 
@@ -151,11 +144,7 @@ mod tests {
     fn every_command_has_help_of_its_own() {
         for command in ["serve", "demo", "migrate", "audit", "seed", "config check"] {
             let help = parse(&format!("buynow {command} --help")).unwrap_err();
-            assert_eq!(
-                help.kind(),
-                clap::error::ErrorKind::DisplayHelp,
-                "{command}"
-            );
+            assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{command}");
             assert!(help.to_string().lines().count() > 6, "{help}");
         }
     }

@@ -23,11 +23,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     }
     wxapp(config, &mut found);
     for (event, template) in config.wxapp.templates.iter() {
-        found.0.extend(templates::problems(
-            event,
-            template,
-            config.wxapp.legacy_template_messages,
-        ));
+        found.0.extend(templates::problems(event, template, config.wxapp.legacy_template_messages));
     }
     security(config, &mut found);
     found.0
@@ -36,26 +32,18 @@ pub fn problems(config: &Config) -> Vec<Problem> {
 /// Files that are named and cannot be read.
 pub(super) fn file_problems(config: &Config) -> Vec<Problem> {
     let wxapp = &config.wxapp;
-    let files = [
-        ("wxapp.cert_file", &wxapp.cert_file),
-        ("wxapp.key_file", &wxapp.key_file),
-    ];
+    let files = [("wxapp.cert_file", &wxapp.cert_file), ("wxapp.key_file", &wxapp.key_file)];
     let unreadable = |(key, path): (&str, &Option<std::path::PathBuf>)| {
         let path = path.as_ref()?;
         let error = std::fs::File::open(path).err()?;
-        Some(Problem::new(
-            key,
-            format!("{} cannot be read: {error}", path.display()),
-        ))
+        Some(Problem::new(key, format!("{} cannot be read: {error}", path.display())))
     };
     files.into_iter().filter_map(unreadable).collect()
 }
 
 /// The 32 bytes that a `security.master_key` stands for.
 pub(super) fn key_bytes(text: &str) -> Option<[u8; 32]> {
-    let bytes = hex::decode(text)
-        .ok()
-        .or_else(|| BASE64.decode(text).ok())?;
+    let bytes = hex::decode(text).ok().or_else(|| BASE64.decode(text).ok())?;
     bytes.try_into().ok()
 }
 
@@ -75,9 +63,7 @@ impl Found {
 fn server(config: &Config, found: &mut Found) {
     let server = &config.server;
     if let Some(url) = &server.public_url {
-        url_problem(url)
-            .into_iter()
-            .for_each(|what| found.add("server.public_url", what));
+        url_problem(url).into_iter().for_each(|what| found.add("server.public_url", what));
     }
     for origin in server.cors_origins.iter().filter(|origin| *origin != "*") {
         let fine = url_problem(origin).is_none() && origin.matches('/').count() == 2;
@@ -86,20 +72,10 @@ fn server(config: &Config, found: &mut Found) {
         });
     }
     for (key, rate, burst) in [
-        (
-            "server.buyer_burst",
-            server.buyer_requests_per_second,
-            server.buyer_burst,
-        ),
-        (
-            "server.address_burst",
-            server.address_requests_per_second,
-            server.address_burst,
-        ),
+        ("server.buyer_burst", server.buyer_requests_per_second, server.buyer_burst),
+        ("server.address_burst", server.address_requests_per_second, server.address_burst),
     ] {
-        found.unless(rate == 0 || burst > 0, key, || {
-            "must be at least 1 with a rate set".into()
-        });
+        found.unless(rate == 0 || burst > 0, key, || "must be at least 1 with a rate set".into());
     }
 }
 
@@ -109,76 +85,26 @@ fn ranges(config: &Config, found: &mut Found) {
     let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     for (key, value, least, most) in [
         ("server.workers", wide(server.workers), 0, 1_024),
-        (
-            "server.body_max_bytes",
-            wide(server.body_max_bytes),
-            1_024,
-            16 << 20,
-        ),
-        (
-            "server.notify_body_max_bytes",
-            wide(server.notify_body_max_bytes),
-            4_096,
-            1 << 20,
-        ),
+        ("server.body_max_bytes", wide(server.body_max_bytes), 1_024, 16 << 20),
+        ("server.notify_body_max_bytes", wide(server.notify_body_max_bytes), 4_096, 1 << 20),
         ("server.shutdown_seconds", server.shutdown_seconds, 1, 600),
         ("database.readers", config.database.readers.into(), 1, 64),
-        (
-            "engine.stock_refresh_ms",
-            engine.stock_refresh_ms,
-            1,
-            60_000,
-        ),
-        (
-            "engine.order_expire_seconds",
-            engine.order_expire_seconds,
-            1,
-            30 * DAY_MS / 1000,
-        ),
-        (
-            "engine.batch_orders_max",
-            wide(engine.batch_orders_max),
-            1,
-            1_024,
-        ),
+        ("engine.stock_refresh_ms", engine.stock_refresh_ms, 1, 60_000),
+        ("engine.order_expire_seconds", engine.order_expire_seconds, 1, 30 * DAY_MS / 1000),
+        ("engine.batch_orders_max", wide(engine.batch_orders_max), 1, 1_024),
         ("engine.queue_max", wide(engine.queue_max), 1, 65_536),
         ("engine.commit_wait_ms", engine.commit_wait_ms, 10, 600_000),
         ("engine.max_lines", wide(engine.max_lines), 1, 500),
-        (
-            "engine.idempotency_days",
-            engine.idempotency_days.into(),
-            1,
-            365,
-        ),
+        ("engine.idempotency_days", engine.idempotency_days.into(), 1, 365),
         ("engine.cancel_wait_ms", engine.cancel_wait_ms, 0, 60_000),
-        (
-            "notifier.grant_wait_seconds",
-            notifier.grant_wait_seconds,
-            0,
-            7 * DAY_MS / 1000,
-        ),
+        ("notifier.grant_wait_seconds", notifier.grant_wait_seconds, 0, 7 * DAY_MS / 1000),
         ("notifier.tries_max", notifier.tries_max.into(), 1, 100),
         ("notifier.poll_ms", notifier.poll_ms, 10, DAY_MS),
         ("reaper.poll_ms", config.reaper.poll_ms, 10, DAY_MS),
         ("reaper.batch", config.reaper.batch.into(), 1, 1_000),
-        (
-            "wechat.connect_timeout_ms",
-            wechat.connect_timeout_ms,
-            10,
-            120_000,
-        ),
-        (
-            "wechat.call_timeout_ms",
-            wechat.call_timeout_ms,
-            10,
-            120_000,
-        ),
-        (
-            "wechat.refund_timeout_ms",
-            wechat.refund_timeout_ms,
-            10,
-            120_000,
-        ),
+        ("wechat.connect_timeout_ms", wechat.connect_timeout_ms, 10, 120_000),
+        ("wechat.call_timeout_ms", wechat.call_timeout_ms, 10, 120_000),
+        ("wechat.refund_timeout_ms", wechat.refund_timeout_ms, 10, 120_000),
     ] {
         found.unless((least..=most).contains(&value), key, || {
             format!("{value} is not between {least} and {most}")
@@ -199,10 +125,7 @@ fn database(config: &Config, found: &mut Found) {
 }
 
 fn sandbox(config: &Config, found: &mut Found) {
-    let bases = [
-        ("api_base", &config.wechat.api_base),
-        ("pay_base", &config.wechat.pay_base),
-    ];
+    let bases = [("api_base", &config.wechat.api_base), ("pay_base", &config.wechat.pay_base)];
     for (key, _) in bases.into_iter().filter(|(_, base)| base.is_some()) {
         found.add(
             format!("wechat.{key}"),
@@ -214,10 +137,7 @@ fn sandbox(config: &Config, found: &mut Found) {
 
 fn live(config: &Config, found: &mut Found) {
     match &config.server.public_url {
-        None => found.add(
-            "server.public_url",
-            "is required in live mode: WeChat notifies it",
-        ),
+        None => found.add("server.public_url", "is required in live mode: WeChat notifies it"),
         Some(url) if url_problem(url).is_none() && !https_or_loopback(url) => {
             let what = "must begin with https:// in live mode (loopback addresses excepted)";
             found.add("server.public_url", what);
@@ -228,9 +148,7 @@ fn live(config: &Config, found: &mut Found) {
         ("wechat.api_base", config.wechat.api_base()),
         ("wechat.pay_base", config.wechat.pay_base()),
     ] {
-        url_problem(base)
-            .into_iter()
-            .for_each(|what| found.add(key, what));
+        url_problem(base).into_iter().for_each(|what| found.add(key, what));
     }
     let wxapp = &config.wxapp;
     let required = [
@@ -238,17 +156,11 @@ fn live(config: &Config, found: &mut Found) {
         ("wxapp.secret", wxapp.secret.expose_secret()),
         ("wxapp.mch_id", wxapp.mch_id.as_str()),
         ("wxapp.api_key", wxapp.api_key.expose_secret()),
-        (
-            "security.master_key",
-            config.security.master_key.expose_secret(),
-        ),
+        ("security.master_key", config.security.master_key.expose_secret()),
     ];
     for (key, _) in required.into_iter().filter(|(_, value)| value.is_empty()) {
         let variable = key.to_ascii_uppercase().replace('.', "__");
-        found.add(
-            key,
-            format!("is required in live mode; set BUYNOW__{variable}"),
-        );
+        found.add(key, format!("is required in live mode; set BUYNOW__{variable}"));
     }
 }
 
@@ -258,11 +170,9 @@ fn wxapp(config: &Config, found: &mut Found) {
         format!("{} is not between 1 and 2^53 - 1", wxapp.id)
     });
     let name = wxapp.name.trim();
-    found.unless(
-        (1..=32).contains(&name.chars().count()),
-        "wxapp.name",
-        || "must have 1 to 32 characters".into(),
-    );
+    found.unless((1..=32).contains(&name.chars().count()), "wxapp.name", || {
+        "must have 1 to 32 characters".into()
+    });
     let plain = |text: &str| text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric());
     found.unless(plain(&wxapp.appid), "wxapp.appid", || {
         "must be at most 32 letters and digits, such as wx0123456789abcdef".into()
@@ -270,32 +180,18 @@ fn wxapp(config: &Config, found: &mut Found) {
     found.unless(plain(&wxapp.mch_id), "wxapp.mch_id", || {
         "must be at most 32 digits, such as 1900000109".into()
     });
-    key_problem(&wxapp.api_key)
-        .into_iter()
-        .for_each(|what| found.add("wxapp.api_key", what));
-    found.unless(
-        wxapp.cert_file.is_some() == wxapp.key_file.is_some(),
-        "wxapp.cert_file",
-        || {
-            "goes together with wxapp.key_file: the merchant certificate and its key, both PEM"
-                .into()
-        },
-    );
+    key_problem(&wxapp.api_key).into_iter().for_each(|what| found.add("wxapp.api_key", what));
+    found.unless(wxapp.cert_file.is_some() == wxapp.key_file.is_some(), "wxapp.cert_file", || {
+        "goes together with wxapp.key_file: the merchant certificate and its key, both PEM".into()
+    });
     freight(config, found);
 }
 
 fn freight(config: &Config, found: &mut Found) {
     let (wxapp, most) = (&config.wxapp, config.engine.max_order_fen);
-    found.unless(
-        (0..=most).contains(&wxapp.freight_fen),
-        "wxapp.freight_fen",
-        || {
-            format!(
-                "{} is not between 0 and engine.max_order_fen ({most})",
-                wxapp.freight_fen
-            )
-        },
-    );
+    found.unless((0..=most).contains(&wxapp.freight_fen), "wxapp.freight_fen", || {
+        format!("{} is not between 0 and engine.max_order_fen ({most})", wxapp.freight_fen)
+    });
     let free_from = wxapp.free_freight_from_fen.unwrap_or(0);
     found.unless(free_from >= 0, "wxapp.free_freight_from_fen", || {
         format!("{free_from} is negative")
@@ -315,16 +211,9 @@ fn security(config: &Config, found: &mut Found) {
         "must be 32 bytes as 64 hexadecimal digits or as base64, such as `openssl rand -hex 32` makes"
             .into()
     });
-    found.unless(
-        crate::telemetry::is_filter(&config.log.level),
-        "log.level",
-        || {
-            format!(
-                "{:?} is not a filter such as info or info,buynow=debug",
-                config.log.level
-            )
-        },
-    );
+    found.unless(crate::telemetry::is_filter(&config.log.level), "log.level", || {
+        format!("{:?} is not a filter such as info or info,buynow=debug", config.log.level)
+    });
 }
 
 /// What is wrong with a URL that others are told to call.
@@ -350,8 +239,5 @@ fn https_or_loopback(text: &str) -> bool {
 
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
+    host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

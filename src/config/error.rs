@@ -14,11 +14,7 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            place: Place::Unset,
-            what: what.into(),
-        }
+        Self { key: key.into(), place: Place::Unset, what: what.into() }
     }
 
     pub(super) fn at(mut self, place: Place) -> Self {
@@ -73,9 +69,7 @@ impl ConfigError {
 
 impl From<Problem> for ConfigError {
     fn from(problem: Problem) -> Self {
-        Self {
-            problems: vec![problem],
-        }
+        Self { problems: vec![problem] }
     }
 }
 
@@ -131,6 +125,5 @@ fn longest_prefix<'a, T>(variables: &'a BTreeMap<String, T>, key: &str) -> Optio
 }
 
 fn is_parent(parent: &str, key: &str) -> bool {
-    key.strip_prefix(parent)
-        .is_some_and(|rest| rest.starts_with('.'))
+    key.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'))
 }

@@ -18,12 +18,8 @@ pub const DEFAULT_FILE: &str = "config.toml";
 pub const ENV_PREFIX: &str = "BUYNOW__";
 
 /// Keys whose values are never shown.
-const SECRET_KEYS: [&str; 4] = [
-    "database.url",
-    "wxapp.secret",
-    "wxapp.api_key",
-    "security.master_key",
-];
+const SECRET_KEYS: [&str; 4] =
+    ["database.url", "wxapp.secret", "wxapp.api_key", "security.master_key"];
 
 impl Config {
     /// The settings from `file` (else `config.toml`, if there) and the process's environment.
@@ -48,10 +44,7 @@ impl Config {
         config.origin = layers.origin();
         let mut problems = check::problems(&config);
         problems.extend(check::file_problems(&config));
-        let problems: Vec<_> = problems
-            .into_iter()
-            .map(|p| config.origin.locate(p))
-            .collect();
+        let problems: Vec<_> = problems.into_iter().map(|p| config.origin.locate(p)).collect();
         ConfigError::unless_none(problems).map_or(Ok(config), Err)
     }
 }
@@ -90,9 +83,7 @@ impl Layers {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Problem> {
         let file = text.parse::<toml::Table>().map_err(|error| {
-            let line = error
-                .span()
-                .map_or(1, |span| text[..span.start].lines().count().max(1));
+            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
             let message = error.message().replace('\n', " ");
             Problem::new("", message).at(Place::File(format!("{file_name} line {line}")))
         })?;
@@ -102,11 +93,7 @@ impl Layers {
                 variables.insert(key, variable);
             }
         }
-        Ok(Self {
-            file,
-            file_name: file_name.to_owned(),
-            variables,
-        })
+        Ok(Self { file, file_name: file_name.to_owned(), variables })
     }
 
     /// A variable is text. Where the setting is of another type, its text is read as that type
@@ -125,10 +112,7 @@ impl Layers {
         let mut environment = Dict::new();
         for (key, variable) in &self.variables {
             insert(&mut environment, key, variable.value.clone()).ok_or_else(|| {
-                self.problem(
-                    key.clone(),
-                    "stands for a section and for a value at once".into(),
-                )
+                self.problem(key.clone(), "stands for a section and for a value at once".into())
             })?;
         }
         Ok(Figment::new()
@@ -160,11 +144,7 @@ impl Layers {
         Origin {
             file: self.file_name.clone(),
             file_keys,
-            variables: self
-                .variables
-                .iter()
-                .map(|(k, v)| (k.clone(), v.name.clone()))
-                .collect(),
+            variables: self.variables.iter().map(|(k, v)| (k.clone(), v.name.clone())).collect(),
         }
     }
 }
@@ -174,9 +154,7 @@ fn variable(name: OsString, value: OsString) -> Result<Option<(String, Variable)
     let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else {
         return Ok(None);
     };
-    let key = name[ENV_PREFIX.len()..]
-        .to_ascii_lowercase()
-        .replace("__", ".");
+    let key = name[ENV_PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
     let text = value.into_string().map_err(|_| {
         Problem::new(&key, "is not valid UTF-8").at(Place::Variable(name.to_owned()))
     })?;
@@ -184,23 +162,14 @@ fn variable(name: OsString, value: OsString) -> Result<Option<(String, Variable)
         return Ok(None);
     }
     let value = Value::from(text.clone());
-    Ok(Some((
-        key,
-        Variable {
-            name: name.to_owned(),
-            text,
-            value,
-        },
-    )))
+    Ok(Some((key, Variable { name: name.to_owned(), text, value })))
 }
 
 /// Puts a value at its dotted key; nothing when the way there is blocked by a value.
 fn insert(dict: &mut Dict, key: &str, value: Value) -> Option<()> {
     match key.split_once('.') {
         Some((section, rest)) => {
-            let inner = dict
-                .entry(section.to_owned())
-                .or_insert_with(|| Value::from(Dict::new()));
+            let inner = dict.entry(section.to_owned()).or_insert_with(|| Value::from(Dict::new()));
             match inner {
                 Value::Dict(_, inner) => insert(inner, rest, value),
                 _ => None,
@@ -216,28 +185,17 @@ fn insert(dict: &mut Dict, key: &str, value: Value) -> Option<()> {
 /// The text as a TOML value; a list may also be written `a,b`.
 fn read_as(expected: &str, text: &str) -> Option<Value> {
     if expected.contains("sequence") && !text.trim_start().starts_with('[') {
-        let items: Vec<_> = text
-            .split(',')
-            .map(|item| Value::from(item.trim()))
-            .collect();
+        let items: Vec<_> = text.split(',').map(|item| Value::from(item.trim())).collect();
         return Some(Value::from(items));
     }
-    let table = format!("value = {}", text.trim())
-        .parse::<toml::Table>()
-        .ok()?;
-    let value = table
-        .get("value")
-        .filter(|value| !value.is_str() && table.len() == 1)?;
+    let table = format!("value = {}", text.trim()).parse::<toml::Table>().ok()?;
+    let value = table.get("value").filter(|value| !value.is_str() && table.len() == 1)?;
     Value::serialize(value).ok()
 }
 
 fn collect_keys(prefix: &str, table: &toml::Table, keys: &mut Vec<String>) {
     for (name, value) in table {
-        let key = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
             toml::Value::Table(inner) if !inner.is_empty() => collect_keys(&key, inner, keys),
             _ => keys.push(key),
@@ -268,23 +226,11 @@ fn explain(key: String, kind: &Kind) -> (String, String) {
 }
 
 fn unknown(parent: &str, field: &str, known: &[&str]) -> (String, String) {
-    let section = parent
-        .strip_suffix(field)
-        .map_or(parent, |rest| rest.trim_end_matches('.'));
-    let key = if section.is_empty() {
-        field.to_owned()
-    } else {
-        format!("{section}.{field}")
-    };
-    let whose = if section.is_empty() {
-        "the sections".into()
-    } else {
-        format!("keys of [{section}]")
-    };
-    (
-        key,
-        format!("unknown key; {whose} are {}", known.join(", ")),
-    )
+    let section = parent.strip_suffix(field).map_or(parent, |rest| rest.trim_end_matches('.'));
+    let key = if section.is_empty() { field.to_owned() } else { format!("{section}.{field}") };
+    let whose =
+        if section.is_empty() { "the sections".into() } else { format!("keys of [{section}]") };
+    (key, format!("unknown key; {whose} are {}", known.join(", ")))
 }
 
 fn plain(actual: &Actual) -> String {

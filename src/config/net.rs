@@ -21,11 +21,9 @@ impl Cidr {
     /// Whether the address lies in the range; an IPv4 address written as IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.network, address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => same_start(
-                network.to_bits().into(),
-                address.to_bits().into(),
-                32 - self.prefix,
-            ),
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                same_start(network.to_bits().into(), address.to_bits().into(), 32 - self.prefix)
+            }
             (IpAddr::V6(network), IpAddr::V6(address)) => {
                 same_start(network.to_bits(), address.to_bits(), 128 - self.prefix)
             }
@@ -36,10 +34,7 @@ impl Cidr {
 
 /// Whether two addresses differ at most in their last `free` bits.
 fn same_start(network: u128, address: u128, free: u8) -> bool {
-    (network ^ address)
-        .checked_shr(u32::from(free))
-        .unwrap_or(0)
-        == 0
+    (network ^ address).checked_shr(u32::from(free)).unwrap_or(0) == 0
 }
 
 impl FromStr for Cidr {
@@ -57,19 +52,13 @@ impl FromStr for Cidr {
             Some(prefix) => prefix.parse().map_err(|_| invalid())?,
             None => longest,
         };
-        if prefix > longest {
-            Err(invalid())
-        } else {
-            Ok(Self { network, prefix })
-        }
+        if prefix > longest { Err(invalid()) } else { Ok(Self { network, prefix }) }
     }
 }
 
 impl<'de> Deserialize<'de> for Cidr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -81,11 +70,7 @@ mod tests {
     #[track_caller]
     fn check(range: &str, address: &str, expected: bool) {
         let range: Cidr = range.parse().unwrap();
-        assert_eq!(
-            range.contains(address.parse().unwrap()),
-            expected,
-            "{range:?} {address}"
-        );
+        assert_eq!(range.contains(address.parse().unwrap()), expected, "{range:?} {address}");
     }
 
     #[test]
@@ -107,14 +92,7 @@ mod tests {
 
     #[test]
     fn what_is_no_range_is_refused() {
-        for bad in [
-            "",
-            "10.0.0.0/33",
-            "10.0.0/8",
-            "::1/129",
-            "proxy",
-            "10.0.0.1/-1",
-        ] {
+        for bad in ["", "10.0.0.0/33", "10.0.0/8", "::1/129", "proxy", "10.0.0.1/-1"] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
         }
     }

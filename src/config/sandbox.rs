@@ -113,18 +113,12 @@ fn sample(
     SandboxTemplate {
         event,
         title,
-        fields: fields
-            .iter()
-            .map(|(key, label, _)| (*key, *label))
-            .collect(),
+        fields: fields.iter().map(|(key, label, _)| (*key, *label)).collect(),
         template: Template {
             template_id: format!("sandbox-{}", event.replace('_', "-")),
             page: "pages/order/detail?id={order_id}".to_owned(),
             kind: TemplateKind::Subscribe,
-            data: fields
-                .iter()
-                .map(|(key, _, text)| ((*key).into(), (*text).into()))
-                .collect(),
+            data: fields.iter().map(|(key, _, text)| ((*key).into(), (*text).into())).collect(),
         },
     }
 }

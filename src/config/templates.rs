@@ -107,10 +107,7 @@ pub(super) fn problems(event: &str, template: &Template, legacy: bool) -> Vec<Pr
         found.push(Problem::new(key("template_id"), "is empty"));
     }
     if template.data.is_empty() {
-        found.push(Problem::new(
-            key("data"),
-            "is empty; a message needs its fields",
-        ));
+        found.push(Problem::new(key("data"), "is empty; a message needs its fields"));
     }
     if template.kind == TemplateKind::Template && !legacy {
         let what =
@@ -131,10 +128,7 @@ pub(super) fn problems(event: &str, template: &Template, legacy: bool) -> Vec<Pr
 
 fn unknown_fact(key: &str, fact: &str) -> Problem {
     let known = MESSAGE_FACTS.join("} {");
-    Problem::new(
-        key,
-        format!("{{{fact}}} is not known; facts are {{{known}}}"),
-    )
+    Problem::new(key, format!("{{{fact}}} is not known; facts are {{{known}}}"))
 }
 
 fn is_field(name: &str, kind: TemplateKind) -> bool {

@@ -19,23 +19,13 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, text).unwrap();
-    let variables = variables
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()));
-    Config::load_with(
-        Some(&file),
-        variables.collect::<Vec<(OsString, OsString)>>(),
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    Config::load_with(Some(&file), variables.collect::<Vec<(OsString, OsString)>>()).map_err(
+        |error| {
+            let lines = error.problems().iter().map(ToString::to_string).collect::<Vec<_>>();
+            lines.join("\n").replace(&*folder.path().join("").to_string_lossy(), "")
+        },
     )
-    .map_err(|error| {
-        let lines = error
-            .problems()
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>();
-        lines
-            .join("\n")
-            .replace(&*folder.path().join("").to_string_lossy(), "")
-    })
 }
 
 #[track_caller]
@@ -47,25 +37,14 @@ fn refused(text: &str, variables: &[(&str, &str)], expected: &str) {
 #[track_caller]
 fn live_refused(more: &str, expected: &str) {
     let (key, _) = more.split_once(" = ").unwrap_or((more, ""));
-    let kept = LIVE
-        .lines()
-        .filter(|line| !line.starts_with(key))
-        .collect::<Vec<_>>()
-        .join("\n");
-    refused(
-        &format!("{kept}\n{}", if more == key { "" } else { more }),
-        &[],
-        expected,
-    );
+    let kept = LIVE.lines().filter(|line| !line.starts_with(key)).collect::<Vec<_>>().join("\n");
+    refused(&format!("{kept}\n{}", if more == key { "" } else { more }), &[], expected);
 }
 
 #[test]
 fn the_shipped_file_says_the_defaults() {
     let shipped = Config::load_with(Some(Path::new("config.toml")), []).unwrap();
-    let defaults = Config {
-        origin: shipped.origin.clone(),
-        ..Config::default()
-    };
+    let defaults = Config { origin: shipped.origin.clone(), ..Config::default() };
     assert_eq!(format!("{shipped:?}"), format!("{defaults:?}"));
     assert!(shipped.wxapp.secret.expose_secret().is_empty());
     assert_eq!(shipped.database.url.expose_secret(), "sqlite://buynow.db");
@@ -74,28 +53,16 @@ fn the_shipped_file_says_the_defaults() {
 #[test]
 fn the_shipped_file_lists_every_key() {
     let file = include_str!("../../config.toml");
-    let sections = [
-        "server", "database", "engine", "notifier", "reaper", "wechat", "wxapp",
-    ];
-    for section in sections
-        .into_iter()
-        .chain(["security", "log", "wxapp.templates.order_paid"])
-    {
+    let sections = ["server", "database", "engine", "notifier", "reaper", "wechat", "wxapp"];
+    for section in sections.into_iter().chain(["security", "log", "wxapp.templates.order_paid"]) {
         let error = load(&format!("[{section}]\nzzz = 1\ntemplate_id = \"x\""), &[]).unwrap_err();
-        let (_, keys) = error
-            .split_once(" are ")
-            .unwrap_or_else(|| panic!("{error}"));
+        let (_, keys) = error.split_once(" are ").unwrap_or_else(|| panic!("{error}"));
         let part = file.split(&format!("[{section}]")).nth(1).unwrap();
         let part = part.split("\n[").next().unwrap();
         for key in keys.split(", ").filter(|key| *key != "templates") {
-            let listed = |line: &str| {
-                line.trim_start_matches("# ")
-                    .starts_with(&format!("{key} = "))
-            };
-            assert!(
-                part.lines().any(listed),
-                "{section}.{key} is not in config.toml"
-            );
+            let listed =
+                |line: &str| line.trim_start_matches("# ").starts_with(&format!("{key} = "));
+            assert!(part.lines().any(listed), "{section}.{key} is not in config.toml");
         }
     }
 }
@@ -104,10 +71,7 @@ fn the_shipped_file_lists_every_key() {
 fn variables_go_before_the_file_and_the_file_before_the_defaults() {
     let file = "[server]\nport = 1000\nshutdown_seconds = 7";
     let config = load(file, &[("BUYNOW__SERVER__PORT", "2000"), ("OTHER", "x")]).unwrap();
-    assert_eq!(
-        (config.server.port, config.server.shutdown_seconds),
-        (2000, 7)
-    );
+    assert_eq!((config.server.port, config.server.shutdown_seconds), (2000, 7));
     assert_eq!(config.engine.queue_max, 1024);
 }
 
@@ -122,10 +86,7 @@ fn a_variable_is_read_as_what_its_setting_is() {
             ("BUYNOW__WXAPP__FREE_FREIGHT_FROM_FEN", "9900"),
             ("BUYNOW__WXAPP__LEGACY_TEMPLATE_MESSAGES", "true"),
             ("BUYNOW__WXAPP__TEMPLATES__ORDER_PAID__TEMPLATE_ID", "17"),
-            (
-                "BUYNOW__WXAPP__TEMPLATES__ORDER_PAID__DATA__THING1",
-                "{goods}",
-            ),
+            ("BUYNOW__WXAPP__TEMPLATES__ORDER_PAID__DATA__THING1", "{goods}"),
             ("BUYNOW__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.1"),
             ("BUYNOW__SERVER__CORS_ORIGINS", "[\"https://a.example\"]"),
             ("BUYNOW__SERVER__BIND", "::1"),
@@ -188,11 +149,7 @@ fn a_bad_value_is_refused_by_name_and_place() {
         &[],
         "wechat.mode (config.toml): \"test\" is not one of sandbox, live",
     );
-    refused(
-        "server = 5",
-        &[],
-        "server (config.toml): 5 is not a section",
-    );
+    refused("server = 5", &[], "server (config.toml): 5 is not a section");
     refused(
         "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]",
         &[],
@@ -255,10 +212,7 @@ fn several_problems_read_as_one_line_with_a_hint() {
     let error = Config::load_with(Some(&file), []).unwrap_err();
     assert_eq!(error.problems().len(), 2);
     let line = error.to_string();
-    assert!(
-        line.ends_with("(and 1 more; `buynow config check` lists them)"),
-        "{line}"
-    );
+    assert!(line.ends_with("(and 1 more; `buynow config check` lists them)"), "{line}");
     assert_eq!(line.lines().count(), 1);
 }
 
@@ -292,20 +246,11 @@ fn live_mode_wants_a_public_https_url_except_on_loopback() {
         "server.public_url (config.toml): must begin with https:// in live mode (loopback \
          addresses excepted)",
     );
-    for url in [
-        "http://127.0.0.1:8080",
-        "http://localhost:1",
-        "http://[::1]:8080/",
-    ] {
+    for url in ["http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:8080/"] {
         let text = LIVE.replace("https://shop.example", url);
         assert!(load(&text, &[]).is_ok(), "{url}");
     }
-    for url in [
-        "shop.example",
-        "ftp://shop.example",
-        "https://shop.example/?a=1",
-        "https://",
-    ] {
+    for url in ["shop.example", "ftp://shop.example", "https://shop.example/?a=1", "https://"] {
         let text = LIVE.replace("https://shop.example", url);
         let expected = format!(
             "server.public_url (config.toml): {url:?} is not a URL such as https://shop.example, \
@@ -411,16 +356,8 @@ fn other_rules_have_their_line_too() {
         &[],
         "wxapp.free_freight_from_fen (config.toml): -1 is negative",
     );
-    refused(
-        "[wxapp]\nid = 0",
-        &[],
-        "wxapp.id (config.toml): 0 is not between 1 and 2^53 - 1",
-    );
-    refused(
-        "[wxapp]\nname = \" \"",
-        &[],
-        "wxapp.name (config.toml): must have 1 to 32 characters",
-    );
+    refused("[wxapp]\nid = 0", &[], "wxapp.id (config.toml): 0 is not between 1 and 2^53 - 1");
+    refused("[wxapp]\nname = \" \"", &[], "wxapp.name (config.toml): must have 1 to 32 characters");
     refused(
         "[log]\nlevel = \"buynow=loud\"",
         &[],
@@ -449,13 +386,7 @@ fn the_simulation_is_served_on_loopback_unless_it_is_to_be_public() {
     let plain = load("", &[]).unwrap();
     assert!(plain.listen_ip(false).unwrap().is_loopback());
     assert!(plain.listen_ip(true).unwrap().is_unspecified());
-    assert!(
-        load(LIVE, &[])
-            .unwrap()
-            .listen_ip(false)
-            .unwrap()
-            .is_unspecified()
-    );
+    assert!(load(LIVE, &[]).unwrap().listen_ip(false).unwrap().is_unspecified());
     let open = load("", &[("BUYNOW__SERVER__BIND", "0.0.0.0")]).unwrap();
     assert_eq!(
         open.listen_ip(false).unwrap_err().to_string(),
@@ -472,34 +403,19 @@ fn the_simulation_gives_an_identity_that_live_mode_would_accept() {
     config.wxapp = Config::default().wxapp.or_sandbox();
     assert_eq!(problems(&config), []);
     assert_eq!(config.wxapp.appid, SANDBOX_APPID);
-    assert_eq!(
-        config.wxapp.templates.iter().count(),
-        sandbox_templates().len()
-    );
+    assert_eq!(config.wxapp.templates.iter().count(), sandbox_templates().len());
 }
 
 #[test]
 fn what_was_set_stays_beside_the_simulations_identity() {
     let wxapp = load(LIVE, &[]).unwrap().wxapp.or_sandbox();
-    assert_eq!(
-        (wxapp.appid.as_str(), wxapp.mch_id.as_str()),
-        ("wx0123456789abcdef", "1900000109")
-    );
+    assert_eq!((wxapp.appid.as_str(), wxapp.mch_id.as_str()), ("wx0123456789abcdef", "1900000109"));
     assert_eq!(wxapp.secret.expose_secret(), "s");
 }
 
 #[test]
 fn a_database_url_is_shown_without_its_password() {
-    let url = |text: &str| {
-        Database {
-            url: text.into(),
-            readers: 1,
-        }
-        .shown()
-    };
-    assert_eq!(
-        url("postgres://shop:p@ss@db/buynow"),
-        "postgres://***@db/buynow"
-    );
+    let url = |text: &str| Database { url: text.into(), readers: 1 }.shown();
+    assert_eq!(url("postgres://shop:p@ss@db/buynow"), "postgres://***@db/buynow");
     assert_eq!(url("sqlite://buynow.db"), "sqlite://buynow.db");
 }

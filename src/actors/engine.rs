@@ -1,0 +1,150 @@
+//! Starts the engine in order, and stops it in the opposite one.
+//!
+//! Journal first, on an arbiter of its own; then the directory, which starts the shops' actors on the
+//! engine and io arbiters; then reaper, notifier and the clockwork that drives them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_rt::Arbiter;
+use tokio::sync::{Semaphore, watch};
+
+use super::clockwork::{ClockworkActor, StopTicking, Ticks};
+use super::directory::{Directory, DirectoryDeps, DirectoryError, ShopSettings};
+use super::journal::{CommitProbe, JournalActor, JournalHandle, JournalSettings};
+use super::notifier::{NotifierActor, NotifierSettings, StopNotifier};
+use super::order::KeySet;
+use super::reaper::{ReaperActor, ReaperSettings};
+use crate::clock::Clock;
+use crate::store::ids::Ids;
+use crate::store::seal::Sealer;
+use crate::store::{Readers, batch};
+
+/// What the engine is told at its start.
+pub struct EngineSettings {
+    pub database_url: String,
+    /// Entries of one commit.
+    pub batch_max: usize,
+    /// Orders under way at the same time; further ones are answered `busy`.
+    pub permits: usize,
+    /// How long a caller waits for a commit.
+    pub commit_wait: Duration,
+    pub shop: ShopSettings,
+    pub reaper: ReaperSettings,
+    pub notifier: NotifierSettings,
+    /// None: reaper and notifier run when they are told to.
+    pub ticks: Option<Ticks>,
+    pub probe: Arc<dyn CommitProbe>,
+}
+
+/// The running engine.
+pub struct Engine {
+    pub directory: Directory,
+    pub journal: JournalHandle,
+    pub ids: Arc<Ids>,
+    pub permits: Arc<Semaphore>,
+    pub reaper: Addr<ReaperActor>,
+    pub notifier: Addr<NotifierActor>,
+    /// Turns false when the journal can write no more.
+    pub alive: watch::Receiver<bool>,
+    clockwork: Option<Addr<ClockworkActor>>,
+    arbiters: [Arbiter; 3],
+}
+
+impl Engine {
+    /// Starts everything. The schema is up to date and the first mini-program is there.
+    pub async fn start(
+        settings: EngineSettings,
+        readers: Readers,
+        sealer: Arc<Sealer>,
+        clock: Clock,
+    ) -> Result<Self, DirectoryError> {
+        let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new()];
+        let [journal_arbiter, engine_arbiter, io_arbiter] = &arbiters;
+        let (alive, is_alive) = watch::channel(true);
+        let (ids, keys) = (Arc::new(Ids::default()), Arc::new(KeySet::default()));
+        let journal = start_journal(&settings, journal_arbiter, &ids, &clock, alive);
+        let directory = Directory::new(DirectoryDeps {
+            settings: settings.shop,
+            readers: readers.clone(),
+            sealer,
+            journal: journal.clone(),
+            ids: ids.clone(),
+            keys: keys.clone(),
+            clock: clock.clone(),
+            engine: engine_arbiter.handle(),
+            io: io_arbiter.handle(),
+        });
+        directory.start_all().await?;
+        let io = io_arbiter.handle();
+        let reaper = {
+            let (directory, journal) = (directory.clone(), journal.clone());
+            let (readers, clock) = (readers.clone(), clock.clone());
+            ReaperActor::start_in_arbiter(&io, move |_| {
+                ReaperActor::new(directory, journal, readers, clock, settings.reaper)
+            })
+        };
+        let notifier = {
+            let (directory, journal) = (directory.clone(), journal.clone());
+            let (readers, clock) = (readers.clone(), clock);
+            NotifierActor::start_in_arbiter(&io, move |_| {
+                NotifierActor::new(directory, journal, readers, clock, settings.notifier)
+            })
+        };
+        let clockwork = settings.ticks.map(|ticks| {
+            let (reaper, notifier) = (reaper.clone(), notifier.clone());
+            ClockworkActor::start_in_arbiter(&io, move |_| {
+                ClockworkActor::new(ticks, reaper, notifier)
+            })
+        });
+        engine_arbiter.spawn(remember_keys(readers, keys));
+        let permits = Arc::new(Semaphore::new(settings.permits));
+        let alive = is_alive;
+        Ok(Self { directory, journal, ids, permits, reaper, notifier, alive, clockwork, arbiters })
+    }
+
+    /// Stops what starts work, writes what was accepted, and ends the arbiters.
+    pub async fn stop(self) {
+        if let Some(clockwork) = &self.clockwork {
+            let _gone = clockwork.send(StopTicking).await;
+        }
+        let _gone = self.notifier.send(StopNotifier).await;
+        self.journal.drain().await;
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+fn start_journal(
+    settings: &EngineSettings,
+    arbiter: &Arbiter,
+    ids: &Arc<Ids>,
+    clock: &Clock,
+    alive: watch::Sender<bool>,
+) -> JournalHandle {
+    let journal = JournalSettings {
+        url: settings.database_url.clone(),
+        batch_max: settings.batch_max,
+        queue_max: settings.permits.saturating_mul(4),
+        ids: ids.clone(),
+        clock: clock.clone(),
+        probe: settings.probe.clone(),
+        alive,
+    };
+    let journal =
+        JournalActor::start_in_arbiter(&arbiter.handle(), move |_| JournalActor::new(journal));
+    JournalHandle::new(journal, settings.commit_wait)
+}
+
+/// Fills the set of bound keys; until then every key is looked up.
+async fn remember_keys(readers: Readers, keys: Arc<KeySet>) {
+    if !readers.serve_alone() {
+        return;
+    }
+    match batch::each_key(&readers, |key| keys.add(key)).await {
+        Ok(()) => keys.set_complete(),
+        Err(error) => tracing::warn!(%error, "idempotency keys are looked up one by one"),
+    }
+}

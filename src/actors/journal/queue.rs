@@ -1,0 +1,138 @@
+//! What waits for the next batch, and who goes first.
+
+use std::collections::VecDeque;
+
+use super::protocol::{JournalError, Reply, Submit, WriteRows};
+use crate::domain::fold::Command;
+
+/// Settlements, closings and refunds go first; orders share what is left of a batch.
+#[derive(Default)]
+pub(super) struct Queue {
+    urgent: VecDeque<Submit>,
+    orders: VecDeque<Submit>,
+    writes: VecDeque<WriteRows>,
+}
+
+/// The members of one transaction.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub entries: Vec<Submit>,
+    pub writes: Vec<WriteRows>,
+}
+
+impl Batch {
+    pub fn len(&self) -> usize {
+        self.entries.len() + self.writes.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Lines that the orders of one batch may have in all: bounds the bound values of a statement.
+const BATCH_LINES_MAX: usize = 2_000;
+/// Statements that ride along in one commit.
+const BATCH_WRITES_MAX: usize = 512;
+
+fn is_urgent(command: &Command) -> bool {
+    match command {
+        Command::Place(_) | Command::StartAttempt(_) => false,
+        Command::RecordPrepay(_)
+        | Command::Settle(_)
+        | Command::BeginClosing(_)
+        | Command::CloseAttempt(_)
+        | Command::PostponeClosing(_)
+        | Command::ChangeRefund(_)
+        | Command::KeepIncident(_) => true,
+    }
+}
+
+fn lines(command: &Command) -> usize {
+    match command {
+        Command::Place(place) => place.cart.items().len(),
+        _ => 1,
+    }
+}
+
+impl Queue {
+    pub fn len(&self) -> usize {
+        self.urgent.len() + self.orders.len() + self.writes.len()
+    }
+
+    /// Queues an entry, or refuses it when its queue is full.
+    pub fn push(&mut self, entry: Submit, max: usize) {
+        let queue = if is_urgent(&entry.command) { &mut self.urgent } else { &mut self.orders };
+        if queue.len() >= max {
+            refuse(entry.reply, JournalError::Busy);
+        } else {
+            queue.push_back(entry);
+        }
+    }
+
+    pub fn push_write(&mut self, write: WriteRows, max: usize) {
+        if self.writes.len() >= max {
+            refuse(write.reply, JournalError::Busy);
+        } else {
+            self.writes.push_back(write);
+        }
+    }
+
+    /// Takes the next batch: at most `max` entries, urgent ones first. While another mini-program
+    /// has orders waiting, none takes more than half of the room.
+    pub fn take(&mut self, max: usize) -> Batch {
+        let mut batch = Batch::default();
+        while batch.entries.len() < max {
+            let Some(entry) = self.urgent.pop_front() else {
+                break;
+            };
+            batch.entries.push(entry);
+        }
+        let room = max - batch.entries.len();
+        self.take_orders(&mut batch, room);
+        let writes = self.writes.len().min(BATCH_WRITES_MAX);
+        batch.writes.extend(self.writes.drain(..writes));
+        batch
+    }
+
+    fn take_orders(&mut self, batch: &mut Batch, room: usize) {
+        let first = self.orders.front().map(|entry| entry.wxapp);
+        let alone = self.orders.iter().all(|entry| Some(entry.wxapp) == first);
+        let share = if alone { room } else { room.div_ceil(2) };
+        let mut taken: std::collections::HashMap<_, usize> = std::collections::HashMap::new();
+        let mut total_lines = 0;
+        let mut later = VecDeque::new();
+        while let Some(entry) = self.orders.pop_front() {
+            let of_wxapp = taken.entry(entry.wxapp).or_default();
+            let full = batch.entries.len() >= room || total_lines >= BATCH_LINES_MAX;
+            if full {
+                later.push_back(entry);
+                break;
+            }
+            if *of_wxapp >= share {
+                later.push_back(entry);
+                continue;
+            }
+            *of_wxapp += 1;
+            total_lines += lines(&entry.command);
+            batch.entries.push(entry);
+        }
+        while let Some(entry) = later.pop_back() {
+            self.orders.push_front(entry);
+        }
+    }
+
+    /// Refuses all that waits.
+    pub fn refuse_all(&mut self, error: JournalError) {
+        for entry in self.urgent.drain(..).chain(self.orders.drain(..)) {
+            refuse(entry.reply, error);
+        }
+        for write in self.writes.drain(..) {
+            refuse(write.reply, error);
+        }
+    }
+}
+
+/// Answers with an error; a caller who has gone does not hear it.
+pub(super) fn refuse<T>(reply: Reply<T>, error: JournalError) {
+    let _gone = reply.send(Err(error));
+}

@@ -1,0 +1,426 @@
+//! The journal's own task: one connection, one transaction at a time.
+//!
+//! It runs to its end whatever callers do: nothing here stands under a `select!` or a timeout that
+//! could drop a transaction in the middle. A connection whose transaction did not end in a successful
+//! COMMIT or ROLLBACK is closed and never used again.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::RngCore as _;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, SqlErr};
+
+use super::actor::{JournalSettings, Shared};
+use super::probe::{Point, Verdict};
+use super::protocol::*;
+use super::queue::{Batch, refuse};
+use crate::actors::goods::{BatchDone, HoldId, HoldToken};
+use crate::domain::books::{Books, Kept};
+use crate::domain::fold::{Outcome, fold, ids_needed};
+use crate::domain::id::WxappId;
+use crate::store::batch::{Marker, insert_marker, load, purge_markers, save};
+use crate::store::db::{begin_write, open_writer};
+use crate::store::ids::take_blocks;
+use crate::store::{StoreError, Write};
+
+/// Markers are kept for a day.
+const MARKER_SECONDS: i64 = 24 * 3600;
+/// How many batches pass between two purges of old markers.
+const PURGE_EVERY: u64 = 4096;
+const RETRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+pub(super) struct Writer {
+    settings: JournalSettings,
+    shared: Rc<Shared>,
+    connection: Option<DatabaseConnection>,
+}
+
+/// How a transaction ended.
+enum Fate {
+    Committed(Box<Done>),
+    /// Nothing of it is in the database.
+    Lost(StoreError),
+    /// COMMIT was sent and not answered.
+    Unknown(Box<Done>, Marker),
+}
+
+/// What a committed batch has brought.
+struct Done {
+    outcomes: Vec<Outcome>,
+    books: Books,
+    blocks: Option<std::ops::Range<i64>>,
+}
+
+/// The entry's parts that outlive the fold.
+struct Waiting {
+    wxapp: WxappId,
+    hold: Option<HoldToken>,
+    reply: Reply<Outcome>,
+}
+
+impl Writer {
+    pub fn new(settings: JournalSettings, shared: Rc<Shared>) -> Self {
+        Self { settings, shared, connection: None }
+    }
+
+    /// Writes until the journal is drained.
+    pub async fn run(mut self) {
+        self.refill_ids().await;
+        loop {
+            let batch = self.shared.queue.borrow_mut().take(self.settings.batch_max);
+            if !batch.is_empty() {
+                self.write(batch).await;
+                continue;
+            }
+            if let Some(drained) = self.shared.draining.take() {
+                self.abandon_connection();
+                let _gone = drained.send(());
+                return;
+            }
+            self.shared.wake.notified().await;
+        }
+    }
+
+    /// The first ids of this process, before anybody can place anything.
+    async fn refill_ids(&mut self) {
+        let mut pause = PAUSE;
+        while self.settings.ids.blocks_wanted(0) > 0 {
+            match self.transact(&[], &[]).await {
+                Fate::Committed(done) => self.take_over_ids(&done),
+                Fate::Lost(error) => {
+                    tracing::warn!(%error, "no ids yet");
+                    self.pause(&mut pause).await;
+                }
+                Fate::Unknown(..) => {}
+            }
+        }
+    }
+
+    async fn write(&mut self, batch: Batch) {
+        let started = std::time::Instant::now();
+        let size = batch.len();
+        self.write_or_split(batch).await;
+        let mut snapshot = self.shared.snapshot.borrow_mut();
+        snapshot.batches += 1;
+        snapshot.entries += u64::try_from(size).unwrap_or(u64::MAX);
+        snapshot.largest_batch = snapshot.largest_batch.max(size);
+        crate::metrics::batch(size, started.elapsed());
+    }
+
+    /// Writes a batch; one that the database refuses for what is in it is halved until the member
+    /// that is to blame stands alone.
+    async fn write_or_split(&mut self, batch: Batch) {
+        let mut todo = vec![batch];
+        while let Some(batch) = todo.pop() {
+            let commands: Vec<_> =
+                batch.entries.iter().map(|entry| entry.command.clone()).collect();
+            let writes: Vec<_> = batch.writes.iter().map(|write| write.write.clone()).collect();
+            match self.transact_with_retries(&commands, &writes).await {
+                Fate::Committed(done) => self.tell(batch, *done),
+                Fate::Unknown(done, marker) => {
+                    if self.resolve(&marker).await {
+                        self.tell(batch, *done);
+                    } else {
+                        self.fail(batch, JournalError::Unavailable);
+                    }
+                }
+                Fate::Lost(error) if is_about_content(&error) && batch.len() > 1 => {
+                    let (first, second) = halve(batch);
+                    todo.extend([second, first]);
+                }
+                Fate::Lost(error) => {
+                    let refused = is_about_content(&error);
+                    tracing::error!(%error, members = batch.len(), "a batch could not be written");
+                    let error =
+                        if refused { JournalError::Refused } else { JournalError::Unavailable };
+                    self.fail(batch, error);
+                }
+            }
+        }
+    }
+
+    async fn transact_with_retries(
+        &mut self,
+        commands: &[crate::domain::fold::Command],
+        writes: &[Write],
+    ) -> Fate {
+        let mut pause = PAUSE;
+        let mut tries = 0;
+        loop {
+            let fate = self.transact(commands, writes).await;
+            tries += 1;
+            match fate {
+                Fate::Lost(ref error) if tries < RETRIES && is_passing(error) => {
+                    tracing::warn!(%error, "the batch is tried again");
+                    self.pause(&mut pause).await;
+                }
+                fate => return fate,
+            }
+        }
+    }
+
+    async fn pause(&mut self, pause: &mut Duration) {
+        tokio::time::sleep(*pause).await;
+        *pause = (*pause * 2).min(PAUSE_MAX);
+    }
+
+    /// One transaction: lock, fold, write, commit.
+    async fn transact(
+        &mut self,
+        commands: &[crate::domain::fold::Command],
+        writes: &[Write],
+    ) -> Fate {
+        let connection = match self.connect().await {
+            Ok(connection) => connection,
+            Err(error) => return Fate::Lost(error),
+        };
+        let marker = new_marker();
+        let txn = match begin_write(&connection).await {
+            Ok(txn) => txn,
+            Err(error) => {
+                self.abandon_connection();
+                return Fate::Lost(error.into());
+            }
+        };
+        let done = match self.fill(&txn, &marker, commands, writes).await {
+            Ok(done) => done,
+            Err(error) => {
+                if txn.rollback().await.is_err() {
+                    self.abandon_connection();
+                }
+                return Fate::Lost(error);
+            }
+        };
+        self.commit(txn, done, marker).await
+    }
+
+    async fn commit(&mut self, txn: DatabaseTransaction, done: Done, marker: Marker) -> Fate {
+        if self.settings.probe.at(Point::BeforeCommit).await == Verdict::Fail {
+            drop(txn.rollback().await);
+            let error = DbErr::Custom("the probe failed the batch".into());
+            return Fate::Lost(error.into());
+        }
+        let committed = txn.commit().await;
+        let lost = self.settings.probe.at(Point::AfterCommit).await == Verdict::Fail;
+        match committed {
+            Ok(()) if !lost => Fate::Committed(Box::new(done)),
+            Ok(()) => self.unknown(done, marker),
+            Err(error) => {
+                tracing::error!(%error, "COMMIT was not answered");
+                self.unknown(done, marker)
+            }
+        }
+    }
+
+    fn unknown(&mut self, done: Done, marker: Marker) -> Fate {
+        self.abandon_connection();
+        Fate::Unknown(Box::new(done), marker)
+    }
+
+    async fn fill(
+        &self,
+        txn: &DatabaseTransaction,
+        marker: &Marker,
+        commands: &[crate::domain::fold::Command],
+        writes: &[Write],
+    ) -> Result<Done, StoreError> {
+        let now = self.settings.clock.now();
+        insert_marker(txn, marker, now).await?;
+        let (mut books, claims) = load(txn, commands, now).await?;
+        let needed = commands.iter().map(ids_needed).sum();
+        let wanted = self.settings.ids.blocks_wanted(needed);
+        let mut blocks = None;
+        if wanted > 0 {
+            blocks = Some(take_blocks(txn, wanted).await?);
+        }
+        books.ids = self.draw_ids(needed, &mut blocks);
+        let fold_one =
+            |command: &crate::domain::fold::Command| fold(&mut books, command.clone(), now);
+        let outcomes = commands.iter().map(fold_one).collect();
+        save(txn, &books, &claims, now).await?;
+        for statement in writes.iter().flat_map(|write| &write.0) {
+            txn.execute_raw(statement.clone()).await?;
+        }
+        if self.shared.snapshot.borrow().batches % PURGE_EVERY == 1 {
+            purge_markers(txn, now.plus_seconds(-MARKER_SECONDS)).await?;
+        }
+        Ok(Done { outcomes, books, blocks })
+    }
+
+    /// Ids for the fold: from what is free, else from the blocks that this transaction takes.
+    fn draw_ids(&self, needed: usize, blocks: &mut Option<std::ops::Range<i64>>) -> Vec<i64> {
+        if let Some(ids) = self.settings.ids.try_draw(needed) {
+            return ids;
+        }
+        let fresh = blocks.iter_mut().flat_map(|range| range.by_ref().take(needed));
+        fresh.collect()
+    }
+
+    async fn connect(&mut self) -> Result<DatabaseConnection, StoreError> {
+        if let Some(connection) = &self.connection {
+            return Ok(connection.clone());
+        }
+        let connection = open_writer(&self.settings.url).await?;
+        self.connection = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// Lets the connection close by itself; whatever its transaction was doing, it is not ours.
+    fn abandon_connection(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            actix_rt::spawn(async move { drop(connection.close().await) });
+        }
+    }
+
+    /// Finds out whether a batch has committed, however long that takes: until then no other batch
+    /// starts and no hold ends.
+    async fn resolve(&mut self, marker: &Marker) -> bool {
+        let mut pause = PAUSE;
+        loop {
+            match self.try_resolve(marker).await {
+                Ok(committed) => {
+                    tracing::warn!(committed, "the fate of a batch is known");
+                    self.shared.snapshot.borrow_mut().resolved += 1;
+                    return committed;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the fate of a batch is not known yet");
+                    self.abandon_connection();
+                    self.pause(&mut pause).await;
+                }
+            }
+        }
+    }
+
+    async fn try_resolve(&mut self, marker: &Marker) -> Result<bool, StoreError> {
+        let connection = self.connect().await?;
+        let txn = begin_write(&connection).await?;
+        match insert_marker(&txn, marker, self.settings.clock.now()).await {
+            Ok(()) => {
+                txn.commit().await?;
+                Ok(false)
+            }
+            Err(error) if is_duplicate(&error) => {
+                txn.rollback().await?;
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn take_over_ids(&self, done: &Done) {
+        if let Some(block) = done.blocks.clone().filter(|block| !block.is_empty()) {
+            self.settings.ids.add(block);
+        }
+    }
+
+    /// Tells the goods actors first, so that whoever hears of his order finds memory up to date.
+    fn tell(&mut self, batch: Batch, done: Done) {
+        self.take_over_ids(&done);
+        for id in &done.books.ids {
+            self.settings.ids.add(*id..*id + 1);
+        }
+        let (waiting, writes) = part(batch);
+        let waiting = self.end_holds(waiting, &done.books);
+        for (reply, outcome) in waiting.into_iter().zip(done.outcomes) {
+            crate::metrics::outcome(&outcome);
+            let _gone = reply.send(Ok(outcome));
+        }
+        for write in writes {
+            let _gone = write.reply.send(Ok(()));
+        }
+    }
+
+    fn fail(&mut self, batch: Batch, error: JournalError) {
+        self.shared.snapshot.borrow_mut().failed_batches += 1;
+        let (waiting, writes) = part(batch);
+        for reply in self.end_holds(waiting, &Books::default()) {
+            refuse(reply, error);
+        }
+        for write in writes {
+            refuse(write.reply, error);
+        }
+    }
+
+    /// One message for each mini-program: the holds that have ended and how its rows stand now.
+    fn end_holds(&self, waiting: Vec<Waiting>, books: &Books) -> Vec<Reply<Outcome>> {
+        let mut holds: HashMap<WxappId, Vec<HoldId>> = HashMap::new();
+        let mut replies = Vec::with_capacity(waiting.len());
+        for entry in waiting {
+            let of_wxapp = holds.entry(entry.wxapp).or_default();
+            of_wxapp.extend(entry.hold.map(HoldToken::settle));
+            replies.push(entry.reply);
+        }
+        for sku in books.skus.values() {
+            holds.entry(sku.get().wxapp).or_default();
+        }
+        let listeners = self.shared.listeners.borrow();
+        for (wxapp, holds) in holds {
+            let skus = books.skus.values().map(Kept::get).filter(|sku| sku.wxapp == wxapp);
+            let goods = books.goods.values().map(Kept::get).filter(|goods| goods.wxapp == wxapp);
+            let skus: Vec<_> = skus.cloned().collect();
+            if holds.is_empty() && skus.is_empty() {
+                continue;
+            }
+            if let Some(listener) = listeners.get(&wxapp) {
+                listener.do_send(BatchDone { holds, skus, goods: goods.cloned().collect() });
+            }
+        }
+        replies
+    }
+}
+
+fn part(batch: Batch) -> (Vec<Waiting>, Vec<WriteRows>) {
+    let waiting = batch.entries.into_iter().map(|entry| Waiting {
+        wxapp: entry.wxapp,
+        hold: entry.hold,
+        reply: entry.reply,
+    });
+    (waiting.collect(), batch.writes)
+}
+
+/// Entries apart from plain writes first, then each in two halves.
+fn halve(mut batch: Batch) -> (Batch, Batch) {
+    let mut second = Batch::default();
+    if batch.entries.is_empty() || batch.writes.is_empty() {
+        second.entries = batch.entries.split_off(batch.entries.len() / 2);
+        second.writes = batch.writes.split_off(batch.writes.len() / 2);
+    } else {
+        second.writes = std::mem::take(&mut batch.writes);
+    }
+    (batch, second)
+}
+
+fn new_marker() -> Marker {
+    let mut bytes = [0; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    Marker(hex::encode(bytes))
+}
+
+fn is_duplicate(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+/// Refused for what the batch says, not for how the database is doing.
+fn is_about_content(error: &StoreError) -> bool {
+    match error {
+        StoreError::Row { .. } => true,
+        StoreError::Database(error) => error.sql_err().is_some(),
+    }
+}
+
+/// Worth the same batch again after a moment: another writer holds the lock.
+fn is_passing(error: &StoreError) -> bool {
+    match error {
+        StoreError::Row { .. } => false,
+        StoreError::Database(error) => {
+            let text = error.to_string();
+            ["database is locked", "database table is locked", "(code: 5)"]
+                .iter()
+                .any(|sign| text.contains(sign))
+        }
+    }
+}

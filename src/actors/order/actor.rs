@@ -1,0 +1,235 @@
+//! The order actor: see [`super::protocol`].
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, Shared};
+use rand::Rng as _;
+use sha2::{Digest as _, Sha256};
+
+use super::keys::KeySet;
+use super::protocol::*;
+use crate::actors::goods::{Admit, AdmitError, GoodsActor};
+use crate::actors::journal::{JournalError, JournalHandle};
+use crate::clock::Clock;
+use crate::domain::admission::PlaceRefusal;
+use crate::domain::books::{KeyRef, Operation};
+use crate::domain::fold::{BeginClosing, Command, KeyClaim, Outcome, Place, Placed};
+use crate::domain::id::{OrderId, OutTradeNo, UserId, WxappId};
+use crate::domain::money::Money;
+use crate::domain::order::{CloseReason, Order};
+use crate::store::Readers;
+use crate::store::batch::binding;
+use crate::store::ids::Ids;
+use crate::store::order_views::{self, OrderView};
+
+/// What the order actor works with.
+#[derive(Clone)]
+pub struct OrderDeps {
+    pub wxapp: WxappId,
+    pub goods: Addr<GoodsActor>,
+    pub journal: JournalHandle,
+    pub readers: Readers,
+    pub ids: Arc<Ids>,
+    pub keys: Arc<KeySet>,
+    pub clock: Clock,
+    pub expire_seconds: i64,
+    /// The most that one order may cost.
+    pub max: Money,
+    pub mailbox: usize,
+}
+
+/// Orders of one mini-program.
+pub struct OrderActor {
+    deps: Rc<OrderDeps>,
+    in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>,
+}
+
+/// A request under way; others with the same key and content join it.
+struct InFlight {
+    request_hash: String,
+    outcome: Shared<LocalBoxFuture<'static, PlaceResult>>,
+}
+
+type PlaceResult = Result<PlacedOrder, PlaceError>;
+
+impl OrderActor {
+    pub fn new(deps: OrderDeps) -> Self {
+        Self { deps: Rc::new(deps), in_flight: Rc::default() }
+    }
+}
+
+impl Actor for OrderActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.deps.mailbox);
+    }
+}
+
+impl Handler<PlaceOrder> for OrderActor {
+    type Result = ResponseFuture<PlaceResult>;
+
+    fn handle(&mut self, order: PlaceOrder, _: &mut Self::Context) -> Self::Result {
+        let request_hash = request_hash(&order);
+        let key = KeyRef {
+            wxapp: self.deps.wxapp,
+            user: order.user,
+            operation: Operation::PlaceOrder,
+            key: order.key.clone(),
+        };
+        if let Some(under_way) = self.in_flight.borrow().get(&key) {
+            if under_way.request_hash != request_hash {
+                return Box::pin(async { Err(PlaceRefusal::KeyConflict.into()) });
+            }
+            return under_way.outcome.clone().boxed_local();
+        }
+        let (deps, in_flight, done) = (self.deps.clone(), self.in_flight.clone(), key.clone());
+        let claim = KeyClaim { key: key.clone(), request_hash: request_hash.clone() };
+        let outcome = async move {
+            let outcome = place(&deps, order, claim).await;
+            in_flight.borrow_mut().remove(&done);
+            outcome
+        };
+        let outcome = outcome.boxed_local().shared();
+        let under_way = InFlight { request_hash, outcome: outcome.clone() };
+        self.in_flight.borrow_mut().insert(key, under_way);
+        outcome.boxed_local()
+    }
+}
+
+async fn place(deps: &OrderDeps, order: PlaceOrder, claim: KeyClaim) -> PlaceResult {
+    let admit = Admit {
+        cart: order.cart.clone(),
+        freight: order.freight,
+        max: deps.max,
+        expect_pay: order.expect_pay,
+    };
+    let admitted = match deps.goods.send(admit).await {
+        Ok(Ok(admitted)) => admitted,
+        Ok(Err(AdmitError::Refused(refusal))) => return replay_or(deps, &claim, refusal).await,
+        Ok(Err(AdmitError::Unavailable)) | Err(_) => return Err(PlaceError::Unavailable),
+    };
+    let user = order.user;
+    let command = Command::Place(to_command(deps, order, claim.clone()).await);
+    deps.keys.add(&claim.key);
+    let outcome = deps.journal.submit(deps.wxapp, command, Some(admitted.hold)).await;
+    match outcome.map_err(to_place_error)? {
+        Outcome::Placed(Ok(Placed::New(new))) => {
+            let order = Arc::new(OrderView::of_new(*new));
+            Ok(PlacedOrder { order, replayed: false })
+        }
+        Outcome::Placed(Ok(Placed::Replay(order))) => replay(deps, user, order).await,
+        Outcome::Placed(Err(refusal)) => Err(refusal.into()),
+        _ => Err(PlaceError::Unavailable),
+    }
+}
+
+/// Before anything is refused the key is looked up: the buyer of the last piece who lost the answer
+/// must not be told that it is sold out.
+async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) -> PlaceResult {
+    let bound = if deps.keys.may_be_bound(&claim.key) {
+        binding(&deps.readers, &claim.key).await.map_err(|error| {
+            tracing::warn!(%error, "a key could not be looked up");
+            PlaceError::Unavailable
+        })?
+    } else {
+        None
+    };
+    let refused = match bound {
+        Some(bound) if bound.request_hash == claim.request_hash => {
+            return replay(deps, claim.key.user, bound.result).await;
+        }
+        Some(_) => PlaceRefusal::KeyConflict,
+        None => refusal,
+    };
+    crate::metrics::refused(&refused);
+    Err(refused.into())
+}
+
+async fn replay(deps: &OrderDeps, user: UserId, order: OrderId) -> PlaceResult {
+    match order_views::order(&deps.readers, deps.wxapp, user, order).await {
+        Ok(Some(view)) => Ok(PlacedOrder { order: Arc::new(view), replayed: true }),
+        Ok(None) => Err(PlaceError::Unavailable),
+        Err(error) => {
+            tracing::warn!(%error, "an order could not be read");
+            Err(PlaceError::Unavailable)
+        }
+    }
+}
+
+async fn to_command(deps: &OrderDeps, order: PlaceOrder, key: KeyClaim) -> Place {
+    let id = loop {
+        if let Ok(id) = OrderId::parse(deps.ids.draw_one().await) {
+            break id;
+        }
+    };
+    Place {
+        order: id,
+        wxapp: deps.wxapp,
+        user: order.user,
+        key,
+        order_no: order_no(deps.clock.now()),
+        cart: order.cart,
+        address: order.address,
+        remark: order.remark,
+        expect_pay: order.expect_pay,
+        freight: order.freight,
+        max: deps.max,
+        expire_seconds: deps.expire_seconds,
+    }
+}
+
+/// The day in Beijing and 16 random digits; unique for each mini-program, which the database checks.
+fn order_no(now: crate::domain::time::Timestamp) -> OutTradeNo {
+    let day = crate::wechat::time::to_beijing(now);
+    let digits: u64 = rand::rng().random_range(0..10_u64.pow(16));
+    let number = format!("{}{digits:016}", &day[..8]);
+    OutTradeNo::parse(number).expect("24 digits are an out_trade_no")
+}
+
+/// SHA-256 over the request as it was sent; `prepay` is not part of it, because it does not change
+/// the order.
+fn request_hash(order: &PlaceOrder) -> String {
+    let sent = serde_json::json!({
+        "items": order.items,
+        "address": order.address,
+        "remark": order.remark,
+        "expect_pay": order.expect_pay,
+    });
+    hex::encode(Sha256::digest(sent.to_string()))
+}
+
+impl Handler<CancelOrder> for OrderActor {
+    type Result = ResponseFuture<Result<Order, CancelError>>;
+
+    fn handle(&mut self, cancel: CancelOrder, _: &mut Self::Context) -> Self::Result {
+        let deps = self.deps.clone();
+        Box::pin(async move {
+            let begin = BeginClosing {
+                order: cancel.order,
+                reason: CloseReason::Buyer,
+                user: Some(cancel.user),
+            };
+            let command = Command::BeginClosing(begin);
+            match deps.journal.submit(deps.wxapp, command, None).await {
+                Ok(Outcome::Closing(closing)) => Ok(closing?),
+                Err(JournalError::Busy) => Err(CancelError::Busy),
+                Ok(_) | Err(_) => Err(CancelError::Unavailable),
+            }
+        })
+    }
+}
+
+fn to_place_error(error: JournalError) -> PlaceError {
+    match error {
+        JournalError::Busy => PlaceError::Busy,
+        JournalError::Unavailable | JournalError::Refused | JournalError::Closing => {
+            PlaceError::Unavailable
+        }
+    }
+}

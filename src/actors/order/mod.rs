@@ -1,0 +1,9 @@
+//! The commands of an order's life.
+
+mod actor;
+mod keys;
+pub mod protocol;
+
+pub use actor::{OrderActor, OrderDeps};
+pub use keys::KeySet;
+pub use protocol::*;

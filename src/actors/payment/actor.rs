@@ -1,0 +1,145 @@
+//! The payment actor: see [`super::protocol`].
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, Shared};
+
+use super::protocol::*;
+use super::provider::PaymentProvider;
+use super::{closing, notify, prepay, refund};
+use crate::actors::journal::JournalHandle;
+use crate::clock::Clock;
+use crate::domain::fold::{Command, Outcome};
+use crate::domain::id::{AttemptId, OrderId};
+use crate::store::Readers;
+use crate::store::ids::Ids;
+use crate::store::wxapps::Wxapp;
+
+/// What the payment actor works with.
+pub struct PaymentDeps {
+    pub wxapp: Arc<Wxapp>,
+    pub provider: Box<dyn PaymentProvider>,
+    pub journal: JournalHandle,
+    pub readers: Readers,
+    pub ids: Arc<Ids>,
+    pub clock: Clock,
+    /// Where WeChat sends its notifications.
+    pub notify_url: String,
+    pub mailbox: usize,
+}
+
+/// What its futures share.
+pub(super) struct Inner {
+    pub deps: PaymentDeps,
+    /// Attempts whose unifiedorder is under way in this process.
+    pub opening: RefCell<HashSet<AttemptId>>,
+    pub opened: tokio::sync::Notify,
+}
+
+impl Inner {
+    /// Puts a command into the journal.
+    pub async fn submit(&self, command: Command) -> Result<Outcome, PaymentError> {
+        Ok(self.deps.journal.submit(self.deps.wxapp.id, command, None).await?)
+    }
+
+    /// Waits until no unifiedorder of this attempt is under way here.
+    pub async fn settled(&self, attempt: AttemptId) {
+        loop {
+            let opened = self.opened.notified();
+            if !self.opening.borrow().contains(&attempt) {
+                return;
+            }
+            opened.await;
+        }
+    }
+}
+
+type PrepayResult = Result<RequestPayment, PrepayError>;
+
+/// Payments of one mini-program.
+pub struct PaymentActor {
+    inner: Rc<Inner>,
+    /// One prepay at a time for each order; others join it.
+    prepaying: Rc<RefCell<HashMap<OrderId, Shared<LocalBoxFuture<'static, PrepayResult>>>>>,
+}
+
+impl PaymentActor {
+    pub fn new(deps: PaymentDeps) -> Self {
+        let inner = Inner { deps, opening: RefCell::default(), opened: tokio::sync::Notify::new() };
+        Self { inner: Rc::new(inner), prepaying: Rc::default() }
+    }
+}
+
+impl Actor for PaymentActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.inner.deps.mailbox);
+    }
+}
+
+impl Handler<Prepay> for PaymentActor {
+    type Result = ResponseFuture<PrepayResult>;
+
+    fn handle(&mut self, wanted: Prepay, _: &mut Self::Context) -> Self::Result {
+        let order = wanted.order;
+        if let Some(under_way) = self.prepaying.borrow().get(&order) {
+            let joined = under_way.clone();
+            let inner = self.inner.clone();
+            return Box::pin(async move {
+                prepay::check_owner(&inner, &wanted).await?;
+                joined.await
+            });
+        }
+        let (inner, prepaying) = (self.inner.clone(), self.prepaying.clone());
+        let outcome = async move {
+            let outcome = prepay::prepay(&inner, wanted).await;
+            prepaying.borrow_mut().remove(&order);
+            outcome
+        };
+        let outcome = outcome.boxed_local().shared();
+        self.prepaying.borrow_mut().insert(order, outcome.clone());
+        outcome.boxed_local()
+    }
+}
+
+impl Handler<Notify> for PaymentActor {
+    type Result = ResponseFuture<NotifyReply>;
+
+    fn handle(&mut self, notice: Notify, _: &mut Self::Context) -> Self::Result {
+        let inner = self.inner.clone();
+        Box::pin(async move { notify::notify(&inner, &notice.body).await })
+    }
+}
+
+impl Handler<CloseOrder> for PaymentActor {
+    type Result = ResponseFuture<Result<Closed, PaymentError>>;
+
+    fn handle(&mut self, close: CloseOrder, _: &mut Self::Context) -> Self::Result {
+        let inner = self.inner.clone();
+        Box::pin(async move { closing::close_order(&inner, close.order).await })
+    }
+}
+
+impl Handler<AskWechat> for PaymentActor {
+    type Result = ResponseFuture<Result<(), PaymentError>>;
+
+    fn handle(&mut self, ask: AskWechat, _: &mut Self::Context) -> Self::Result {
+        let inner = self.inner.clone();
+        Box::pin(async move { closing::ask(&inner, ask.order).await })
+    }
+}
+
+impl Handler<WorkOnRefund> for PaymentActor {
+    type Result = ResponseFuture<Result<(), PaymentError>>;
+
+    fn handle(&mut self, work: WorkOnRefund, _: &mut Self::Context) -> Self::Result {
+        let inner = self.inner.clone();
+        Box::pin(async move { refund::work(&inner, work.refund).await })
+    }
+}

@@ -1,0 +1,15 @@
+//! Payments: prepay, notifications, closing at WeChat, refunds.
+
+mod actor;
+mod closing;
+mod notify;
+mod prepay;
+pub mod protocol;
+mod provider;
+mod refund;
+mod v2;
+
+pub use actor::{PaymentActor, PaymentDeps};
+pub use protocol::*;
+pub use provider::{PaymentProvider, Refused, TradeWord, WeChatError};
+pub use v2::WechatPayV2;

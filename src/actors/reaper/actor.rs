@@ -1,0 +1,258 @@
+//! The reaper: see [`super::protocol`].
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use actix::prelude::*;
+use futures_util::StreamExt as _;
+
+use super::protocol::*;
+use crate::actors::directory::Directory;
+use crate::actors::journal::{JournalError, JournalHandle};
+use crate::actors::payment::{AskWechat, CloseOrder, WorkOnRefund};
+use crate::clock::Clock;
+use crate::domain::attempt::Attempt;
+use crate::domain::fold::{BeginClosing, Command};
+use crate::domain::id::OrderId;
+use crate::domain::order::CloseReason;
+use crate::domain::payment::Refund;
+use crate::domain::time::Timestamp;
+use crate::store::payments::{self, OrderRef};
+use crate::store::{Readers, StoreError, housekeeping, outbox};
+
+/// Calls to WeChat at the same time.
+const CONCURRENT: usize = 8;
+/// A notification that has not come by these ages of an attempt is asked for.
+/// Rule: orderquery, "poll by timer from order creation".
+const ASK_AT_SECONDS: [i64; 4] = [60, 180, 600, 1800];
+/// An attempt older than this is nobody's unless its order is being closed.
+const ASK_UNTIL_SECONDS: i64 = 24 * 3600;
+/// A stopped attempt of a paid order is tried again after this.
+const STOPPED_PAUSE_SECONDS: i64 = 60;
+/// Entries that one run puts into the journal at the same time.
+const ENTRIES: usize = 128;
+const HOUSEKEEPING_SECONDS: i64 = 600;
+
+/// How the reaper works.
+#[derive(Debug, Clone, Copy)]
+pub struct ReaperSettings {
+    /// Rows of each kind in one run.
+    pub batch: u64,
+    /// How long idempotency keys are kept.
+    pub key_seconds: i64,
+}
+
+/// Does what time brings.
+pub struct ReaperActor {
+    inner: Rc<Inner>,
+    running: bool,
+}
+
+struct Inner {
+    directory: Directory,
+    journal: JournalHandle,
+    readers: Readers,
+    clock: Clock,
+    settings: ReaperSettings,
+    memory: RefCell<Memory>,
+}
+
+/// What may be forgotten: after a restart WeChat is asked once more.
+#[derive(Default)]
+struct Memory {
+    asked: HashMap<i64, Timestamp>,
+    stopped: HashMap<OrderId, Timestamp>,
+    swept: Option<Timestamp>,
+}
+
+impl ReaperActor {
+    pub fn new(
+        directory: Directory,
+        journal: JournalHandle,
+        readers: Readers,
+        clock: Clock,
+        settings: ReaperSettings,
+    ) -> Self {
+        let memory = RefCell::default();
+        let inner = Inner { directory, journal, readers, clock, settings, memory };
+        Self { inner: Rc::new(inner), running: false }
+    }
+}
+
+impl Actor for ReaperActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<RunReaper> for ReaperActor {
+    type Result = ResponseActFuture<Self, Reaped>;
+
+    fn handle(&mut self, _: RunReaper, _: &mut Self::Context) -> Self::Result {
+        if std::mem::replace(&mut self.running, true) {
+            return Box::pin(fut::ready(Reaped::default()));
+        }
+        let inner = self.inner.clone();
+        let run = async move { run(&inner).await };
+        Box::pin(run.into_actor(self).map(|reaped, actor, _| {
+            actor.running = false;
+            reaped
+        }))
+    }
+}
+
+async fn run(inner: &Inner) -> Reaped {
+    let counted = |done: Result<usize, StoreError>| {
+        done.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the reaper could not read");
+            0
+        })
+    };
+    let reaped = Reaped {
+        expired: counted(begin_closings(inner).await),
+        closings: counted(close(inner).await),
+        asked: counted(ask(inner).await),
+        refunds: counted(refund(inner).await),
+    };
+    if let Err(error) = measure(inner).await {
+        tracing::warn!(%error, "the reaper could not measure");
+    }
+    sweep(inner).await;
+    reaped
+}
+
+/// Orders whose time is over: from now on nobody can start to pay them.
+async fn begin_closings(inner: &Inner) -> Result<usize, StoreError> {
+    let due = payments::expired(&inner.readers, inner.clock.now(), inner.settings.batch).await?;
+    let begin = |due: OrderRef| async move {
+        let begin = BeginClosing { order: due.order, reason: CloseReason::Expired, user: None };
+        let command = Command::BeginClosing(begin);
+        if let Err(error) = inner.journal.submit(due.wxapp, command, None).await {
+            tracing::warn!(order = %due.order, %error, "closing could not begin");
+        }
+    };
+    let count = due.len();
+    each(due.into_iter().map(begin), ENTRIES).await;
+    Ok(count)
+}
+
+async fn each(work: impl Iterator<Item: Future<Output = ()>>, concurrent: usize) {
+    futures_util::stream::iter(work).buffer_unordered(concurrent).collect::<Vec<()>>().await;
+}
+
+/// Orders that are being closed, and attempts that were stopped because another one paid.
+async fn close(inner: &Inner) -> Result<usize, StoreError> {
+    let now = inner.clock.now();
+    let mut due = payments::closings_due(&inner.readers, now, inner.settings.batch).await?;
+    for stopped in payments::stopped_attempts(&inner.readers, inner.settings.batch).await? {
+        if inner.memory.borrow().stopped.get(&stopped.order).is_none_or(|next| *next <= now) {
+            let next = now.plus_seconds(STOPPED_PAUSE_SECONDS);
+            inner.memory.borrow_mut().stopped.insert(stopped.order, next);
+            due.push(stopped);
+        }
+    }
+    let count = due.len();
+    each(due.into_iter().map(|due| close_one(inner, due)), CONCURRENT).await;
+    Ok(count)
+}
+
+async fn close_one(inner: &Inner, due: OrderRef) {
+    let Ok(shop) = inner.directory.shop(due.wxapp).await else { return };
+    match shop.payment.send(CloseOrder { order: due.order }).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(order = %due.order, %error, "closing is left for later"),
+        Err(error) => tracing::warn!(order = %due.order, %error, "the payment actor is gone"),
+    }
+}
+
+/// Attempts whose notification may have been lost.
+async fn ask(inner: &Inner) -> Result<usize, StoreError> {
+    let now = inner.clock.now();
+    let (from, to) = (now.plus_seconds(-ASK_UNTIL_SECONDS), now.plus_seconds(-ASK_AT_SECONDS[0]));
+    let limit = inner.settings.batch.saturating_mul(16);
+    let open = payments::attempts_to_ask(&inner.readers, from, to, limit).await?;
+    let batch = usize::try_from(inner.settings.batch).unwrap_or(usize::MAX);
+    let due: Vec<Attempt> =
+        open.into_iter().filter(|attempt| is_due(inner, attempt, now)).take(batch).collect();
+    for attempt in &due {
+        inner.memory.borrow_mut().asked.insert(attempt.id.get(), now);
+    }
+    let count = due.len();
+    each(due.into_iter().map(|attempt| ask_one(inner, attempt)), CONCURRENT).await;
+    Ok(count)
+}
+
+/// Whether an age of the schedule has passed since it was last asked about.
+fn is_due(inner: &Inner, attempt: &Attempt, now: Timestamp) -> bool {
+    let asked = inner.memory.borrow().asked.get(&attempt.id.get()).copied();
+    let passed = |age: &&i64| attempt.created_at.plus_seconds(**age) <= now;
+    let last = ASK_AT_SECONDS.iter().rev().find(passed);
+    match (asked, last) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(asked), Some(age)) => asked < attempt.created_at.plus_seconds(*age),
+    }
+}
+
+async fn ask_one(inner: &Inner, attempt: Attempt) {
+    let Ok(shop) = inner.directory.shop(attempt.wxapp).await else { return };
+    if let Ok(Err(error)) = shop.payment.send(AskWechat { order: attempt.order }).await {
+        tracing::warn!(order = %attempt.order, %error, "WeChat could not be asked");
+    }
+}
+
+/// Refunds of different orders side by side, those of one order in turn.
+async fn refund(inner: &Inner) -> Result<usize, StoreError> {
+    let due =
+        payments::refunds_due(&inner.readers, inner.clock.now(), inner.settings.batch).await?;
+    let count = due.len();
+    let mut by_order: HashMap<OrderId, Vec<Refund>> = HashMap::new();
+    for refund in due {
+        by_order.entry(refund.order).or_default().push(refund);
+    }
+    each(by_order.into_values().map(|refunds| refund_order(inner, refunds)), CONCURRENT).await;
+    Ok(count)
+}
+
+async fn refund_order(inner: &Inner, refunds: Vec<Refund>) {
+    for refund in refunds {
+        let Ok(shop) = inner.directory.shop(refund.wxapp).await else { return };
+        if let Ok(Err(error)) = shop.payment.send(WorkOnRefund { refund: refund.id }).await {
+            tracing::warn!(order = %refund.order, %error, "a refund is left for later");
+        }
+    }
+}
+
+async fn measure(inner: &Inner) -> Result<(), StoreError> {
+    let now = inner.clock.now();
+    let seconds = |since: Timestamp| now.millis_since(since) / 1000;
+    let closing = payments::oldest_closing(&inner.readers).await?;
+    crate::metrics::oldest_closing(closing.map_or(0, seconds));
+    let (waiting, oldest) = outbox::depth(&inner.readers).await?;
+    crate::metrics::outbox(waiting, oldest.map_or(0, seconds));
+    if let Some(snapshot) = inner.journal.snapshot().await {
+        crate::metrics::depth("journal", snapshot.queued);
+    }
+    Ok(())
+}
+
+/// Now and then: rows that have served, and memory of attempts long gone.
+async fn sweep(inner: &Inner) {
+    let now = inner.clock.now();
+    let due =
+        inner.memory.borrow().swept.is_none_or(|at| at.plus_seconds(HOUSEKEEPING_SECONDS) <= now);
+    if !due {
+        return;
+    }
+    {
+        let mut memory = inner.memory.borrow_mut();
+        memory.swept = Some(now);
+        memory.asked.retain(|_, at| at.plus_seconds(ASK_UNTIL_SECONDS) > now);
+        memory.stopped.retain(|_, at| at.plus_seconds(ASK_UNTIL_SECONDS) > now);
+    }
+    let keys_before = now.plus_seconds(-inner.settings.key_seconds);
+    let write = housekeeping::sweep(inner.readers.backend(), keys_before, now);
+    match inner.journal.write(write).await {
+        Ok(()) | Err(JournalError::Closing) => {}
+        Err(error) => tracing::warn!(%error, "old rows stay for now"),
+    }
+}

@@ -1,0 +1,28 @@
+//! The reaper: does what time brings.
+//!
+//! It owns when it last asked about an attempt, which may be forgotten, and nothing else: what is due
+//! stands in the store, what is done is decided in the fold. It asks the payment actors and puts
+//! entries into the journal.
+//!
+//! | message | reply | refusals | idempotent by | response |
+//! |---|---|---|---|---|
+//! | [`RunReaper`] | [`Reaped`] | none | the orders, attempts and refunds | future, one run at a time |
+
+use actix::prelude::*;
+
+/// Does what is due now; the clock actor says so, and tests do.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Reaped")]
+pub struct RunReaper;
+
+/// What one run has worked on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, MessageResponse)]
+pub struct Reaped {
+    /// Orders whose closing began because their time is over.
+    pub expired: usize,
+    /// Orders whose attempts were to be closed at WeChat.
+    pub closings: usize,
+    /// Attempts that WeChat was asked about.
+    pub asked: usize,
+    pub refunds: usize,
+}

@@ -1,0 +1,204 @@
+//! The books that a batch works on: the rows it has read under lock, and what it has made of them.
+
+use std::collections::BTreeMap;
+
+use super::address::Address;
+use super::attempt::Attempt;
+use super::goods::{Goods, Sku};
+use super::id::{
+    AddressId, AttemptId, GoodsId, IdempotencyKey, LineId, OrderId, PaymentId, RefundId, SkuId,
+    StockEntryId, UserId, WxappId,
+};
+use super::notification::NewNotification;
+use super::order::{CloseReason, Line, Order};
+use super::payment::{Incident, Payment, Refund};
+use super::time::Timestamp;
+
+/// A row and whether it must be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept<T> {
+    value: T,
+    mark: Mark,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Loaded,
+    Changed,
+    New,
+}
+
+impl<T> Kept<T> {
+    pub fn loaded(value: T) -> Self {
+        Self { value, mark: Mark::Loaded }
+    }
+    pub fn new(value: T) -> Self {
+        Self { value, mark: Mark::New }
+    }
+    pub fn get(&self) -> &T {
+        &self.value
+    }
+    /// The row, to be changed.
+    pub fn change(&mut self) -> &mut T {
+        if self.mark == Mark::Loaded {
+            self.mark = Mark::Changed;
+        }
+        &mut self.value
+    }
+    pub fn is_new(&self) -> bool {
+        self.mark == Mark::New
+    }
+    pub fn is_changed(&self) -> bool {
+        self.mark == Mark::Changed
+    }
+}
+
+/// What an idempotency key belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyRef {
+    pub wxapp: WxappId,
+    pub user: UserId,
+    pub operation: Operation,
+    pub key: IdempotencyKey,
+}
+
+/// The calls that take an idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    PlaceOrder,
+}
+
+impl Operation {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PlaceOrder => "place_order",
+        }
+    }
+}
+
+/// The request that a key is bound to, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyBinding {
+    /// SHA-256 of the request in canonical form, hexadecimal.
+    pub request_hash: String,
+    pub result: OrderId,
+}
+
+/// An entry of the stock ledger (库存流水).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockEntry {
+    pub id: StockEntryId,
+    pub wxapp: WxappId,
+    pub sku: SkuId,
+    /// Gapless for each SKU.
+    pub seq: i64,
+    pub kind: EntryKind,
+    pub order: OrderId,
+    pub line: LineId,
+    pub delta: i64,
+    /// Stock after this entry.
+    pub balance: i64,
+    pub at: Timestamp,
+}
+
+/// Why stock moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// Deducted when the order was placed.
+    Order,
+    /// Deducted when it was paid.
+    Payment,
+    Cancel,
+    Expire,
+    Refund,
+}
+
+impl EntryKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Payment => "payment",
+            Self::Cancel => "cancel",
+            Self::Expire => "expire",
+            Self::Refund => "refund",
+        }
+    }
+}
+
+impl From<CloseReason> for EntryKind {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::Expired => Self::Expire,
+            CloseReason::Buyer | CloseReason::Staff | CloseReason::SoldOut => Self::Cancel,
+        }
+    }
+}
+
+/// All that one batch has read and made. Filled by the store, worked on by the fold, written by the
+/// store. Nothing in it reaches the database unless the whole of it does.
+#[derive(Debug, Default)]
+pub struct Books {
+    pub goods: BTreeMap<GoodsId, Kept<Goods>>,
+    pub skus: BTreeMap<SkuId, Kept<Sku>>,
+    pub orders: BTreeMap<OrderId, Kept<Order>>,
+    pub lines: BTreeMap<OrderId, Vec<Line>>,
+    pub attempts: BTreeMap<AttemptId, Kept<Attempt>>,
+    pub payments: BTreeMap<PaymentId, Kept<Payment>>,
+    pub refunds: BTreeMap<RefundId, Kept<Refund>>,
+    /// Pieces that the ledger shows as deducted for a line, and not returned.
+    pub deducted: BTreeMap<LineId, i64>,
+    /// Pieces in live orders of a buyer, for goods that have a limit.
+    pub bought: BTreeMap<(UserId, GoodsId), i64>,
+    pub keys: BTreeMap<KeyRef, KeyBinding>,
+    /// Entries of address books that orders of this batch name, with their owners.
+    pub address_book: BTreeMap<AddressId, (UserId, Address)>,
+    pub addresses: Vec<(OrderId, WxappId, Address)>,
+    pub entries: Vec<StockEntry>,
+    pub notifications: Vec<NewNotification>,
+    pub incidents: Vec<Incident>,
+    /// Free ids, the next one last.
+    pub ids: Vec<i64>,
+}
+
+impl Books {
+    /// Attempts of one order, oldest first.
+    pub fn attempts_of(&self, order: OrderId) -> impl Iterator<Item = &Attempt> {
+        self.attempts.values().map(Kept::get).filter(move |attempt| attempt.order == order)
+    }
+
+    /// Lines of one order.
+    pub fn lines_of(&self, order: OrderId) -> &[Line] {
+        self.lines.get(&order).map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes a free id. The journal puts in as many as [`super::fold::ids_needed`] says.
+    pub(super) fn draw<T: TryFrom<i64>>(&mut self) -> Option<T> {
+        self.ids.pop().and_then(|id| T::try_from(id).ok())
+    }
+
+    /// Moves stock of one line and writes the ledger entry. Callers have checked that it fits.
+    pub(super) fn move_stock(&mut self, line: &Line, delta: i64, kind: EntryKind, at: Timestamp) {
+        let Some(id) = self.draw() else { return };
+        let Some(kept) = self.skus.get_mut(&line.sku) else {
+            return;
+        };
+        let sku = kept.change();
+        sku.stock += delta;
+        sku.seq += 1;
+        sku.version += 1;
+        let (wxapp, seq, balance) = (sku.wxapp, sku.seq, sku.stock);
+        *self.deducted.entry(line.id).or_default() -= delta;
+        self.entries.push(StockEntry {
+            id,
+            wxapp,
+            sku: line.sku,
+            seq,
+            kind,
+            order: line.order,
+            line: line.id,
+            delta,
+            balance,
+            at,
+        });
+    }
+}

@@ -1,0 +1,121 @@
+//! Closing an order: first the intention, then the attempts one by one, then the order and its stock.
+
+use crate::domain::attempt::{self, AttemptEvent};
+use crate::domain::books::{Books, EntryKind};
+use crate::domain::id::{AttemptId, OrderId, UserId};
+use crate::domain::order::{CloseReason, Order, OrderEvent, OrderState, TransitionError};
+use crate::domain::time::Timestamp;
+
+/// The order shall be closed.
+#[derive(Debug, Clone)]
+pub struct BeginClosing {
+    pub order: OrderId,
+    pub reason: CloseReason,
+    /// Only the order of this buyer; none: anybody's.
+    pub user: Option<UserId>,
+}
+
+/// WeChat has confirmed that an attempt brings no money.
+#[derive(Debug, Clone)]
+pub struct CloseAttempt {
+    pub order: OrderId,
+    pub attempt: AttemptId,
+}
+
+/// WeChat has not confirmed yet.
+#[derive(Debug, Clone)]
+pub struct PostponeClosing {
+    pub order: OrderId,
+    pub next_at: Timestamp,
+}
+
+/// Why an order cannot be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClosingRefusal {
+    #[error("the order does not exist")]
+    UnknownOrder,
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+}
+
+pub(super) fn begin(
+    books: &mut Books,
+    begin: BeginClosing,
+    now: Timestamp,
+) -> Result<Order, ClosingRefusal> {
+    let order = find(books, begin.order)?;
+    if begin.user.is_some_and(|user| user != order.user) {
+        return Err(ClosingRefusal::UnknownOrder);
+    }
+    let not_yet = begin.reason == CloseReason::Expired && now < order.expires_at;
+    if not_yet {
+        return Err(TransitionError::NotClosing.into());
+    }
+    super::transition(books, begin.order, OrderEvent::BeginClosing(begin.reason), now)?;
+    finish_if_quiet(books, begin.order, now);
+    find(books, begin.order)
+}
+
+pub(super) fn close_attempt(
+    books: &mut Books,
+    close: CloseAttempt,
+    now: Timestamp,
+) -> Result<Order, ClosingRefusal> {
+    if let Some(kept) = books.attempts.get_mut(&close.attempt) {
+        let mut changed = kept.get().clone();
+        if attempt::apply(&mut changed, AttemptEvent::ConfirmClosed) {
+            *kept.change() = changed;
+        }
+    }
+    finish_if_quiet(books, close.order, now);
+    find(books, close.order)
+}
+
+pub(super) fn postpone(
+    books: &mut Books,
+    postpone: PostponeClosing,
+    now: Timestamp,
+) -> Result<Order, ClosingRefusal> {
+    let event = OrderEvent::PostponeClosing { next_at: postpone.next_at };
+    super::transition(books, postpone.order, event, now)?;
+    find(books, postpone.order)
+}
+
+/// Closes an order that is being closed once none of its attempts can bring money.
+pub(super) fn finish_if_quiet(books: &mut Books, order: OrderId, now: Timestamp) {
+    let closing = books
+        .orders
+        .get(&order)
+        .is_some_and(|kept| matches!(kept.get().state, OrderState::Unpaid(Some(_))));
+    let quiet = !books.attempts_of(order).any(|attempt| attempt.state.is_live());
+    if closing && quiet {
+        let finished = super::transition(books, order, OrderEvent::FinishClosing, now);
+        debug_assert!(finished.is_ok(), "a closing order can be closed");
+    }
+}
+
+/// Returns what the ledger shows as deducted; never more, whatever the goods say today.
+pub(super) fn return_stock(books: &mut Books, order: OrderId, kind: EntryKind, now: Timestamp) {
+    for line in books.lines.get(&order).cloned().unwrap_or_default() {
+        let deducted = books.deducted.get(&line.id).copied().unwrap_or(0);
+        if deducted > 0 {
+            books.move_stock(&line, deducted, kind, now);
+        }
+    }
+}
+
+/// From now on no attempt of the order is meant to be paid.
+pub(super) fn stop_attempts(books: &mut Books, order: OrderId) {
+    let live = |attempt: &attempt::Attempt| attempt.order == order && attempt.state.is_live();
+    for kept in books.attempts.values_mut().filter(|kept| live(kept.get())) {
+        let mut changed = kept.get().clone();
+        if attempt::apply(&mut changed, AttemptEvent::BeginClosing) {
+            *kept.change() = changed;
+        }
+    }
+}
+
+fn find(books: &Books, order: OrderId) -> Result<Order, ClosingRefusal> {
+    let kept = books.orders.get(&order).ok_or(ClosingRefusal::UnknownOrder)?;
+    Ok(kept.get().clone())
+}

@@ -1,0 +1,156 @@
+//! The fold of a batch: every change of orders, stock and money is decided here.
+//!
+//! The journal reads rows under lock into [`Books`], folds the commands of the batch in the order in
+//! which they arrived, and writes what the books have become. Each command is taken whole or refused
+//! by name: all its guards stand before its first effect, so that a refusal leaves no trace and one
+//! member never fails another.
+
+mod closing;
+mod place;
+mod refund;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use closing::{BeginClosing, CloseAttempt, ClosingRefusal, PostponeClosing};
+pub use place::{KeyClaim, NewOrder, Place, Placed, StartAttempt, StartRefusal};
+pub use refund::ChangeRefund;
+pub use settle::{FoundRefund, KeepIncident, Settle, Settlement, SurplusReason};
+
+use super::admission::PlaceRefusal;
+use super::attempt::{self, Attempt, AttemptEvent};
+use super::books::Books;
+use super::id::AttemptId;
+use super::order::{self, Effect, Order, OrderEvent, TransitionError};
+use super::time::Timestamp;
+
+/// One member of a batch.
+#[derive(Debug, Clone)]
+pub enum Command {
+    Place(Place),
+    StartAttempt(StartAttempt),
+    RecordPrepay(RecordPrepay),
+    Settle(Settle),
+    BeginClosing(BeginClosing),
+    CloseAttempt(CloseAttempt),
+    PostponeClosing(PostponeClosing),
+    ChangeRefund(ChangeRefund),
+    KeepIncident(KeepIncident),
+}
+
+/// What came of a command.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    Placed(Result<Placed, PlaceRefusal>),
+    AttemptStarted(Result<Attempt, StartRefusal>),
+    /// The attempt as it stands after unifiedorder's answer; none when it does not exist.
+    PrepayRecorded(Option<Attempt>),
+    Settled(Settlement),
+    /// The order as it stands.
+    Closing(Result<Order, ClosingRefusal>),
+    RefundChanged(bool),
+    IncidentKept,
+}
+
+/// The answer to unifiedorder.
+#[derive(Debug, Clone)]
+pub struct RecordPrepay {
+    pub attempt: AttemptId,
+    /// [`AttemptEvent::Opened`] or [`AttemptEvent::Refused`].
+    pub event: AttemptEvent,
+}
+
+/// Lines that one order can have; bounds what a command may need.
+pub const LINES_MAX: usize = 100;
+
+/// How many ids a command may draw at the most.
+pub fn ids_needed(command: &Command) -> usize {
+    match command {
+        Command::Place(place) => 2 * place.cart.items().len() + 1,
+        Command::Settle(settle) => 2 * LINES_MAX + 3 + settle.refunds.len(),
+        Command::BeginClosing(_) | Command::CloseAttempt(_) => LINES_MAX,
+        Command::KeepIncident(_) => 1,
+        Command::StartAttempt(_)
+        | Command::RecordPrepay(_)
+        | Command::PostponeClosing(_)
+        | Command::ChangeRefund(_) => 0,
+    }
+}
+
+/// Applies one command to the books.
+pub fn fold(books: &mut Books, command: Command, now: Timestamp) -> Outcome {
+    match command {
+        Command::Place(place) => Outcome::Placed(place::place(books, place, now)),
+        Command::StartAttempt(start) => {
+            Outcome::AttemptStarted(place::start_attempt(books, start, now))
+        }
+        Command::RecordPrepay(record) => Outcome::PrepayRecorded(record_prepay(books, record, now)),
+        Command::Settle(settle) => Outcome::Settled(settle::settle(books, settle, now)),
+        Command::BeginClosing(begin) => Outcome::Closing(closing::begin(books, begin, now)),
+        Command::CloseAttempt(close) => Outcome::Closing(closing::close_attempt(books, close, now)),
+        Command::PostponeClosing(postpone) => {
+            Outcome::Closing(closing::postpone(books, postpone, now))
+        }
+        Command::ChangeRefund(change) => Outcome::RefundChanged(refund::change(books, change, now)),
+        Command::KeepIncident(keep) => {
+            settle::keep_incident(books, keep);
+            Outcome::IncidentKept
+        }
+    }
+}
+
+fn record_prepay(books: &mut Books, record: RecordPrepay, now: Timestamp) -> Option<Attempt> {
+    let kept = books.attempts.get_mut(&record.attempt)?;
+    let mut attempt = kept.get().clone();
+    if attempt::apply(&mut attempt, record.event) {
+        *kept.change() = attempt.clone();
+    }
+    let order = attempt.order;
+    closing::finish_if_quiet(books, order, now);
+    Some(attempt)
+}
+
+/// Moves an order along and performs what that asks for. `order` must be in the books.
+fn transition(
+    books: &mut Books,
+    order_id: super::id::OrderId,
+    event: OrderEvent,
+    now: Timestamp,
+) -> Result<(), TransitionError> {
+    let Some(kept) = books.orders.get_mut(&order_id) else {
+        return Err(TransitionError::AlreadyClosed);
+    };
+    let transition = order::apply(&kept.get().state, event, now)?;
+    let was_live = kept.get().state.is_live();
+    let order = kept.change();
+    order.state = transition.next;
+    order.version += 1;
+    if was_live && !order.state.is_live() {
+        release_limits(books, order_id);
+    }
+    for effect in transition.effects {
+        perform(books, order_id, effect, now);
+    }
+    Ok(())
+}
+
+fn perform(books: &mut Books, order: super::id::OrderId, effect: Effect, now: Timestamp) {
+    match effect {
+        Effect::Sell => settle::sell(books, order, now),
+        Effect::ReturnStock(kind) => closing::return_stock(books, order, kind, now),
+        Effect::StopAttempts => closing::stop_attempts(books, order),
+        Effect::Notify(event) => settle::notify(books, order, event, None, now),
+    }
+}
+
+fn release_limits(books: &mut Books, order_id: super::id::OrderId) {
+    let Some(user) = books.orders.get(&order_id).map(|kept| kept.get().user) else {
+        return;
+    };
+    let lines = books.lines.get(&order_id).map_or(&[][..], Vec::as_slice);
+    for line in lines {
+        if let Some(bought) = books.bought.get_mut(&(user, line.goods)) {
+            *bought -= line.quantity.pieces();
+        }
+    }
+}

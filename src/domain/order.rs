@@ -1,0 +1,316 @@
+//! The life of an order.
+//!
+//! An [`Order`] carries only what its state can have: one that is not paid has no time of payment.
+//! [`apply`] is total: for every state and every event it says what follows, or refuses by name.
+
+use serde::{Deserialize, Serialize};
+
+use super::books::EntryKind;
+use super::goods::DeductStock;
+use super::id::{GoodsId, LineId, OrderId, OutTradeNo, SkuId, TransactionId, UserId, WxappId};
+use super::money::{Money, Quantity};
+use super::notification::Event;
+use super::price::Amounts;
+use super::time::Timestamp;
+
+/// An order (订单).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    pub id: OrderId,
+    pub wxapp: WxappId,
+    pub user: UserId,
+    /// Shown to people; the `out_trade_no` of the first attempt.
+    pub order_no: OutTradeNo,
+    pub amounts: Amounts,
+    /// Money of this order that has gone back.
+    pub refunded: Money,
+    pub remark: String,
+    pub created_at: Timestamp,
+    /// From then on nobody can start to pay, and closing begins.
+    pub expires_at: Timestamp,
+    pub state: OrderState,
+    pub version: i64,
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderState {
+    /// 待付款. With a closing: it is meant to be closed, but WeChat has not confirmed yet.
+    Unpaid(Option<Closing>),
+    /// 已付款.
+    Paid(Paid),
+    /// 已关闭: nothing was sold; what was deducted has been returned.
+    Closed { at: Timestamp, reason: CloseReason },
+    /// 已退款: paid once, and all of it given back.
+    Refunded { paid: Paid, at: Timestamp },
+}
+
+/// The intention to close (关闭中), persisted before WeChat is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closing {
+    pub since: Timestamp,
+    pub reason: CloseReason,
+    /// When the closer tries next.
+    pub next_at: Timestamp,
+    pub tries: i64,
+}
+
+/// That and how an order was paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paid {
+    pub at: Timestamp,
+    /// None: there was nothing to pay.
+    pub transaction: Option<TransactionId>,
+}
+
+/// Why an order was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    Expired,
+    Buyer,
+    Staff,
+    SoldOut,
+}
+
+impl CloseReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Buyer => "buyer",
+            Self::Staff => "staff",
+            Self::SoldOut => "sold_out",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "expired" => Some(Self::Expired),
+            "buyer" => Some(Self::Buyer),
+            "staff" => Some(Self::Staff),
+            "sold_out" => Some(Self::SoldOut),
+            _ => None,
+        }
+    }
+}
+
+impl OrderState {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unpaid(_) => "unpaid",
+            Self::Paid(_) => "paid",
+            Self::Closed { .. } => "closed",
+            Self::Refunded { .. } => "refunded",
+        }
+    }
+    /// Whether its lines still claim goods: neither closed nor refunded.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Unpaid(_) | Self::Paid(_))
+    }
+}
+
+/// A line of an order (订单商品): what was bought, on the terms of that moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub id: LineId,
+    pub order: OrderId,
+    pub goods: GoodsId,
+    pub sku: SkuId,
+    pub goods_name: String,
+    pub attr: String,
+    pub image_url: String,
+    pub price: Money,
+    pub quantity: Quantity,
+    pub total: Money,
+    pub weight_g: i64,
+    /// The mode when the order was placed; a later change of the goods does not touch it.
+    pub deduct_stock: DeductStock,
+}
+
+/// What can happen to an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderEvent {
+    /// It shall be closed; from now on no attempt to pay may start.
+    BeginClosing(CloseReason),
+    /// WeChat did not confirm yet; the closer comes back.
+    PostponeClosing { next_at: Timestamp },
+    /// No attempt can bring money any more.
+    FinishClosing,
+    /// The money is there, and so are the goods.
+    Pay(Paid),
+    /// The money is there, the goods are not.
+    SellOut,
+    /// All the money has gone back, by WeChat's own records.
+    ReturnMoney,
+}
+
+/// What follows from an event: the next state, and what must be done with it in the same commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    pub next: OrderState,
+    pub effects: Vec<Effect>,
+}
+
+/// What a transition asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Deduct the lines that wait for the payment, and count the sale.
+    Sell,
+    /// Return every piece that the ledger shows as deducted for this order.
+    ReturnStock(EntryKind),
+    /// Stop the attempts that could still bring money.
+    StopAttempts,
+    /// Tell the buyer.
+    Notify(Event),
+}
+
+/// Why an event does not fit a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TransitionError {
+    #[error("the order is already being closed")]
+    AlreadyClosing,
+    #[error("the order is closed")]
+    AlreadyClosed,
+    #[error("the order is paid")]
+    AlreadyPaid,
+    #[error("the order is refunded")]
+    AlreadyRefunded,
+    #[error("the order is not being closed")]
+    NotClosing,
+    #[error("the order is not paid")]
+    NotPaid,
+}
+
+/// The rule of an order's life: total over states and events.
+pub fn apply(
+    state: &OrderState,
+    event: OrderEvent,
+    now: Timestamp,
+) -> Result<Transition, TransitionError> {
+    use OrderEvent as E;
+    use OrderState as S;
+    use TransitionError as Refused;
+    match (state, event) {
+        (S::Unpaid(None), E::BeginClosing(reason)) => {
+            let closing = Closing { since: now, reason, next_at: now, tries: 0 };
+            to(S::Unpaid(Some(closing)), vec![Effect::StopAttempts])
+        }
+        (S::Unpaid(Some(_)), E::BeginClosing(_)) => Err(Refused::AlreadyClosing),
+        (S::Unpaid(Some(closing)), E::PostponeClosing { next_at }) => {
+            let tries = closing.tries.saturating_add(1);
+            to(S::Unpaid(Some(Closing { next_at, tries, ..*closing })), vec![])
+        }
+        (S::Unpaid(Some(closing)), E::FinishClosing) => close(now, closing.reason),
+        (S::Unpaid(None), E::PostponeClosing { .. } | E::FinishClosing) => Err(Refused::NotClosing),
+        (S::Unpaid(_), E::Pay(paid)) => {
+            let effects =
+                vec![Effect::StopAttempts, Effect::Sell, Effect::Notify(Event::OrderPaid)];
+            to(S::Paid(paid), effects)
+        }
+        (S::Unpaid(_), E::SellOut) => close(now, CloseReason::SoldOut),
+        (S::Unpaid(_), E::ReturnMoney) => Err(Refused::NotPaid),
+        (S::Paid(paid), E::ReturnMoney) => to(
+            S::Refunded { paid: paid.clone(), at: now },
+            vec![Effect::ReturnStock(EntryKind::Refund)],
+        ),
+        (
+            S::Paid(_),
+            E::BeginClosing(_)
+            | E::PostponeClosing { .. }
+            | E::FinishClosing
+            | E::Pay(_)
+            | E::SellOut,
+        ) => Err(Refused::AlreadyPaid),
+        (
+            S::Closed { .. },
+            E::BeginClosing(_)
+            | E::PostponeClosing { .. }
+            | E::FinishClosing
+            | E::Pay(_)
+            | E::SellOut
+            | E::ReturnMoney,
+        ) => Err(Refused::AlreadyClosed),
+        (
+            S::Refunded { .. },
+            E::BeginClosing(_)
+            | E::PostponeClosing { .. }
+            | E::FinishClosing
+            | E::Pay(_)
+            | E::SellOut
+            | E::ReturnMoney,
+        ) => Err(Refused::AlreadyRefunded),
+    }
+}
+
+fn to(next: OrderState, effects: Vec<Effect>) -> Result<Transition, TransitionError> {
+    Ok(Transition { next, effects })
+}
+
+fn close(now: Timestamp, reason: CloseReason) -> Result<Transition, TransitionError> {
+    let effects = vec![Effect::StopAttempts, Effect::ReturnStock(reason.into())];
+    to(OrderState::Closed { at: now, reason }, effects)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1000);
+
+    fn paid() -> Paid {
+        Paid { at: NOW, transaction: None }
+    }
+
+    fn states() -> [OrderState; 5] {
+        let closing = Closing { since: NOW, reason: CloseReason::Buyer, next_at: NOW, tries: 0 };
+        [
+            OrderState::Unpaid(None),
+            OrderState::Unpaid(Some(closing)),
+            OrderState::Paid(paid()),
+            OrderState::Closed { at: NOW, reason: CloseReason::Expired },
+            OrderState::Refunded { paid: paid(), at: NOW },
+        ]
+    }
+
+    #[track_caller]
+    fn check(event: OrderEvent, expected: [Result<&str, TransitionError>; 5]) {
+        for (state, expected) in states().iter().zip(expected) {
+            let outcome = apply(state, event.clone(), NOW);
+            let name = outcome.as_ref().map(|t| t.next.as_str()).map_err(|error| *error);
+            assert_eq!(name, expected, "{state:?} + {event:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_an_orders_life() {
+        use TransitionError::*;
+        let dead = [Err(AlreadyPaid), Err(AlreadyClosed), Err(AlreadyRefunded)];
+        let with_dead = |a, b| [a, b, dead[0], dead[1], dead[2]];
+        check(
+            OrderEvent::BeginClosing(CloseReason::Buyer),
+            with_dead(Ok("unpaid"), Err(AlreadyClosing)),
+        );
+        check(
+            OrderEvent::PostponeClosing { next_at: NOW },
+            with_dead(Err(NotClosing), Ok("unpaid")),
+        );
+        check(OrderEvent::FinishClosing, with_dead(Err(NotClosing), Ok("closed")));
+        check(OrderEvent::Pay(paid()), with_dead(Ok("paid"), Ok("paid")));
+        check(OrderEvent::SellOut, with_dead(Ok("closed"), Ok("closed")));
+        let returned =
+            [Err(NotPaid), Err(NotPaid), Ok("refunded"), Err(AlreadyClosed), Err(AlreadyRefunded)];
+        check(OrderEvent::ReturnMoney, returned);
+    }
+
+    #[test]
+    fn every_way_to_closed_returns_the_stock() {
+        for state in states() {
+            for event in [OrderEvent::FinishClosing, OrderEvent::SellOut] {
+                if let Ok(transition) = apply(&state, event, NOW) {
+                    let returns = |e: &Effect| matches!(e, Effect::ReturnStock(_));
+                    assert!(transition.effects.iter().any(returns));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What the engine counts and measures, under Prometheus names. Where it is read: `http::metrics`.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+
+use crate::domain::admission::PlaceRefusal;
+use crate::domain::fold::{Outcome, Placed, Settlement};
+
+/// A batch was decided.
+pub fn batch(members: usize, took: Duration) {
+    // Counts and durations become floats only here, for Prometheus.
+    histogram!("buynow_batch_members").record(u32::try_from(members).unwrap_or(u32::MAX));
+    histogram!("buynow_commit_seconds").record(took);
+}
+
+/// An entry of the journal was decided.
+pub fn outcome(outcome: &Outcome) {
+    match outcome {
+        Outcome::Placed(Ok(Placed::New(_))) => order("placed"),
+        Outcome::Placed(Ok(Placed::Replay(_))) => order("replayed"),
+        Outcome::Placed(Err(refusal)) => order(refusal_name(refusal)),
+        Outcome::Settled(settlement) => payment(settlement_name(settlement)),
+        Outcome::AttemptStarted(_)
+        | Outcome::PrepayRecorded(_)
+        | Outcome::Closing(_)
+        | Outcome::RefundChanged(_)
+        | Outcome::IncidentKept => {}
+    }
+}
+
+/// An order was refused before it reached the journal.
+pub fn refused(refusal: &PlaceRefusal) {
+    order(refusal_name(refusal));
+}
+
+fn order(result: &'static str) {
+    counter!("buynow_orders_total", "result" => result).increment(1);
+}
+
+fn payment(result: &'static str) {
+    counter!("buynow_settlements_total", "result" => result).increment(1);
+}
+
+/// A payment notification was answered.
+pub fn notification(result: &'static str) {
+    counter!("buynow_payment_notifications_total", "result" => result).increment(1);
+}
+
+/// WeChat was called.
+pub fn wechat_call(path: &'static str, result: &'static str) {
+    counter!("buynow_wechat_calls_total", "path" => path, "result" => result).increment(1);
+}
+
+/// How much waits in a mailbox or queue.
+pub fn depth(queue: &'static str, entries: usize) {
+    gauge!("buynow_queue_depth", "queue" => queue).set(u32::try_from(entries).unwrap_or(u32::MAX));
+}
+
+/// What waits in the outbox, and for how long.
+pub fn outbox(waiting: u64, oldest_seconds: i64) {
+    gauge!("buynow_outbox_waiting").set(u32::try_from(waiting).unwrap_or(u32::MAX));
+    gauge!("buynow_outbox_oldest_seconds").set(i32::try_from(oldest_seconds).unwrap_or(i32::MAX));
+}
+
+/// How long the oldest order has been closing.
+pub fn oldest_closing(seconds: i64) {
+    gauge!("buynow_closing_oldest_seconds").set(i32::try_from(seconds).unwrap_or(i32::MAX));
+}
+
+/// An actor was replaced.
+pub fn replaced(actor: &'static str) {
+    counter!("buynow_actors_replaced_total", "actor" => actor).increment(1);
+}
+
+fn refusal_name(refusal: &PlaceRefusal) -> &'static str {
+    match refusal {
+        PlaceRefusal::UnknownSku(_) | PlaceRefusal::UnknownAddress => "not_found",
+        PlaceRefusal::OffSale(_) => "off_sale",
+        PlaceRefusal::SoldOut { .. } => "sold_out",
+        PlaceRefusal::TooExpensive(_) | PlaceRefusal::LimitExceeded { .. } => "limit_exceeded",
+        PlaceRefusal::PriceChanged { .. } => "price_changed",
+        PlaceRefusal::KeyConflict => "idempotency_conflict",
+    }
+}
+
+fn settlement_name(settlement: &Settlement) -> &'static str {
+    match settlement {
+        Settlement::Settled => "settled",
+        Settlement::Surplus(_) => "surplus",
+        Settlement::AlreadyRecorded => "already_recorded",
+        Settlement::Incident(_) => "incident",
+        Settlement::UnknownAttempt => "unknown_attempt",
+    }
+}

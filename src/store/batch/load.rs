@@ -1,0 +1,459 @@
+//! Reads what a batch is about, under lock and in lock order: keys, goods, orders, attempts and
+//! payments, SKUs; ascending id in each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entity::{
+    goods, idempotency, order, order_goods, payment, payment_attempt, refund, sku, stock_entry,
+    user_address,
+};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
+};
+
+use super::super::db::{Readers, StoreError};
+use super::super::rows;
+use crate::domain::attempt::AttemptEvent;
+use crate::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation};
+use crate::domain::fold::{Command, KeyClaim, Place};
+use crate::domain::id::{AddressId, GoodsId, IdempotencyKey, OrderId, SkuId, UserId};
+use crate::domain::time::Timestamp;
+
+/// The keys that this batch has claimed, and for which order.
+#[derive(Debug, Default)]
+pub struct Claims(pub(super) BTreeMap<KeyRef, KeyBinding>);
+
+/// What the commands of a batch are about.
+#[derive(Debug, Default)]
+struct Scope {
+    orders: BTreeSet<i64>,
+    /// Orders whose lines, ledger and SKUs are needed too.
+    whole: BTreeSet<i64>,
+    attempts: BTreeSet<i64>,
+    whole_attempts: BTreeSet<i64>,
+    transactions: BTreeSet<String>,
+    refunds_of: BTreeSet<i64>,
+    skus: BTreeSet<i64>,
+    buyers: BTreeSet<i64>,
+    addresses: BTreeSet<i64>,
+}
+
+/// Claims the keys and fills the books.
+pub async fn load(
+    db: &impl ConnectionTrait,
+    commands: &[Command],
+    now: Timestamp,
+) -> Result<(Books, Claims), StoreError> {
+    let mut books = Books::default();
+    let claims = claim_keys(db, commands, &mut books, now).await?;
+    let mut scope = scope(commands);
+    find_orders_of_attempts(db, &mut scope).await?;
+    load_addresses(db, &scope, &mut books).await?;
+    load_lines(db, &scope, &mut books).await?;
+    load_goods(db, &scope, &mut books).await?;
+    load_orders(db, &scope, &mut books).await?;
+    load_bought(db, &scope, &mut books).await?;
+    load_money(db, &scope, &mut books).await?;
+    load_skus(db, &scope, &mut books).await?;
+    load_deducted(db, &scope, &mut books).await?;
+    Ok((books, claims))
+}
+
+fn scope(commands: &[Command]) -> Scope {
+    let mut scope = Scope::default();
+    for command in commands {
+        match command {
+            Command::Place(place) => {
+                scope.skus.extend(place.cart.items().iter().map(|item| item.sku.get()));
+                scope.buyers.insert(place.user.get());
+                scope.addresses.insert(place.address.get());
+            }
+            Command::StartAttempt(start) => drop(scope.orders.insert(start.order.get())),
+            Command::RecordPrepay(record) => match record.event {
+                AttemptEvent::Opened(_) => drop(scope.attempts.insert(record.attempt.get())),
+                _ => drop(scope.whole_attempts.insert(record.attempt.get())),
+            },
+            Command::Settle(settle) => {
+                scope.whole_attempts.insert(settle.attempt.get());
+                scope.transactions.insert(settle.evidence.transaction.as_str().to_owned());
+            }
+            Command::BeginClosing(begin) => drop(scope.whole.insert(begin.order.get())),
+            Command::CloseAttempt(close) => drop(scope.whole.insert(close.order.get())),
+            Command::PostponeClosing(postpone) => drop(scope.orders.insert(postpone.order.get())),
+            Command::ChangeRefund(change) => {
+                scope.orders.insert(change.order.get());
+                scope.refunds_of.insert(change.order.get());
+            }
+            Command::KeepIncident(_) => {}
+        }
+    }
+    scope
+}
+
+fn places(commands: &[Command]) -> impl Iterator<Item = &Place> {
+    commands.iter().filter_map(|command| match command {
+        Command::Place(place) => Some(place),
+        _ => None,
+    })
+}
+
+/// Inserts the claims that are free, and reads back in a new statement whose each key is.
+async fn claim_keys(
+    db: &impl ConnectionTrait,
+    commands: &[Command],
+    books: &mut Books,
+    now: Timestamp,
+) -> Result<Claims, StoreError> {
+    let mut wanted: BTreeMap<&KeyRef, (&KeyClaim, OrderId)> = BTreeMap::new();
+    for place in places(commands) {
+        wanted.entry(&place.key.key).or_insert((&place.key, place.order));
+    }
+    if wanted.is_empty() {
+        return Ok(Claims::default());
+    }
+    let rows = wanted.values().map(|(claim, order)| claim_row(claim, *order, now));
+    let on_conflict = OnConflict::new().do_nothing().to_owned();
+    let insert = idempotency::Entity::insert_many(rows).on_conflict(on_conflict);
+    match insert.exec_without_returning(db).await {
+        Ok(_) | Err(DbErr::RecordNotInserted) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut claims = Claims::default();
+    for (key, binding) in read_keys(db, wanted.keys().copied()).await? {
+        let ours = wanted.get(&key).is_some_and(|(_, order)| *order == binding.result);
+        if ours {
+            claims.0.insert(key, binding);
+        } else {
+            books.keys.insert(key, binding);
+        }
+    }
+    Ok(claims)
+}
+
+fn claim_row(claim: &KeyClaim, order: OrderId, now: Timestamp) -> idempotency::ActiveModel {
+    idempotency::ActiveModel {
+        wxapp_id: Set(claim.key.wxapp.get()),
+        user_id: Set(claim.key.user.get()),
+        operation: Set(claim.key.operation.as_str().to_owned()),
+        key: Set(claim.key.key.as_str().to_owned()),
+        request_hash: Set(claim.request_hash.clone()),
+        result_id: Set(order.get()),
+        created_at: Set(now.as_millis()),
+    }
+}
+
+/// What keys are bound to.
+async fn read_keys<'a>(
+    db: &impl ConnectionTrait,
+    keys: impl Iterator<Item = &'a KeyRef>,
+) -> Result<Vec<(KeyRef, KeyBinding)>, StoreError> {
+    let mut any = Condition::any();
+    for key in keys {
+        any = any.add(
+            Condition::all()
+                .add(idempotency::Column::WxappId.eq(key.wxapp.get()))
+                .add(idempotency::Column::UserId.eq(key.user.get()))
+                .add(idempotency::Column::Operation.eq(key.operation.as_str()))
+                .add(idempotency::Column::Key.eq(key.key.as_str())),
+        );
+    }
+    let rows = idempotency::Entity::find().filter(any).all(db).await?;
+    rows.into_iter().map(read_key).collect()
+}
+
+/// What one key is bound to, if it is.
+pub async fn binding(readers: &Readers, key: &KeyRef) -> Result<Option<KeyBinding>, StoreError> {
+    let found = read_keys(readers.db(), std::iter::once(key)).await?;
+    Ok(found.into_iter().next().map(|(_, binding)| binding))
+}
+
+/// Adds all bound keys, page by page.
+pub async fn each_key(readers: &Readers, mut add: impl FnMut(&KeyRef)) -> Result<(), StoreError> {
+    let mut pages = idempotency::Entity::find()
+        .order_by_asc(idempotency::Column::CreatedAt)
+        .paginate(readers.db(), 10_000);
+    while let Some(page) = pages.fetch_and_next().await? {
+        for row in page {
+            add(&read_key(row)?.0);
+        }
+    }
+    Ok(())
+}
+
+fn read_key(row: idempotency::Model) -> Result<(KeyRef, KeyBinding), StoreError> {
+    let bad = |error| StoreError::row("idempotency", error);
+    let key = KeyRef {
+        wxapp: row.wxapp_id.try_into().map_err(bad)?,
+        user: row.user_id.try_into().map_err(bad)?,
+        operation: Operation::PlaceOrder,
+        key: IdempotencyKey::parse(row.key).map_err(bad)?,
+    };
+    let result = OrderId::parse(row.result_id).map_err(bad)?;
+    Ok((key, KeyBinding { request_hash: row.request_hash, result }))
+}
+
+/// A plain read: an attempt never changes its order.
+async fn find_orders_of_attempts(
+    db: &impl ConnectionTrait,
+    scope: &mut Scope,
+) -> Result<(), StoreError> {
+    let ids: Vec<i64> = scope.attempts.union(&scope.whole_attempts).copied().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<(i64, i64)> = payment_attempt::Entity::find()
+        .select_only()
+        .column(payment_attempt::Column::Id)
+        .column(payment_attempt::Column::OrderId)
+        .filter(payment_attempt::Column::Id.is_in(ids))
+        .into_tuple()
+        .all(db)
+        .await?;
+    for (attempt, order) in found {
+        if scope.whole_attempts.contains(&attempt) {
+            scope.whole.insert(order);
+            scope.refunds_of.insert(order);
+        }
+        scope.orders.insert(order);
+    }
+    Ok(())
+}
+
+/// A plain read: what the address book says at this moment is copied into the order.
+async fn load_addresses(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    if scope.addresses.is_empty() {
+        return Ok(());
+    }
+    let ids = scope.addresses.iter().copied();
+    let found = user_address::Entity::find().filter(user_address::Column::Id.is_in(ids));
+    for row in found.all(db).await? {
+        let bad = |error| StoreError::row("user_address", error);
+        let id = AddressId::parse(row.id).map_err(bad)?;
+        let user = UserId::parse(row.user_id).map_err(bad)?;
+        books.address_book.insert(id, (user, rows::orders::book_address(row)));
+    }
+    Ok(())
+}
+
+/// A plain read: lines never change.
+async fn load_lines(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    if scope.whole.is_empty() {
+        return Ok(());
+    }
+    let rows = order_goods::Entity::find()
+        .filter(order_goods::Column::OrderId.is_in(scope.whole.iter().copied()))
+        .order_by_asc(order_goods::Column::Id)
+        .all(db)
+        .await?;
+    for row in rows {
+        let line = rows::orders::line(row)?;
+        books.lines.entry(line.order).or_default().push(line);
+    }
+    Ok(())
+}
+
+fn skus_of_lines(books: &Books) -> impl Iterator<Item = SkuId> {
+    books.lines.values().flatten().map(|line| line.sku)
+}
+
+/// Goods of the SKUs that are bought, and of the lines that may be sold. Locked, because a limit for
+/// each buyer is counted after the lock, and because sales are counted on them.
+async fn load_goods(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    let mut ids: BTreeSet<i64> =
+        books.lines.values().flatten().map(|line| line.goods.get()).collect();
+    if !scope.skus.is_empty() {
+        let found: Vec<i64> = sku::Entity::find()
+            .select_only()
+            .column(sku::Column::GoodsId)
+            .filter(sku::Column::Id.is_in(scope.skus.iter().copied()))
+            .distinct()
+            .into_tuple()
+            .all(db)
+            .await?;
+        ids.extend(found);
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = goods::Entity::find()
+        .filter(goods::Column::Id.is_in(ids))
+        .order_by_asc(goods::Column::Id)
+        .lock_exclusive()
+        .all(db)
+        .await?;
+    for row in rows {
+        let goods = rows::goods::goods(row)?;
+        books.goods.insert(goods.id, Kept::loaded(goods));
+    }
+    Ok(())
+}
+
+async fn load_orders(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    let ids: Vec<i64> = scope.orders.union(&scope.whole).copied().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = order::Entity::find()
+        .filter(order::Column::Id.is_in(ids.iter().copied()))
+        .order_by_asc(order::Column::Id)
+        .lock_exclusive()
+        .all(db)
+        .await?;
+    for row in rows {
+        let order = rows::orders::order(row)?;
+        books.orders.insert(order.id, Kept::loaded(order));
+    }
+    let rows = payment_attempt::Entity::find()
+        .filter(payment_attempt::Column::OrderId.is_in(ids))
+        .order_by_asc(payment_attempt::Column::Id)
+        .lock_exclusive()
+        .all(db)
+        .await?;
+    for row in rows {
+        let attempt = rows::payments::attempt(row)?;
+        books.attempts.insert(attempt.id, Kept::loaded(attempt));
+    }
+    Ok(())
+}
+
+/// Pieces that buyers have in live orders of goods with a limit.
+async fn load_bought(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    let limited =
+        books.goods.values().map(Kept::get).filter(|goods| goods.limit_per_user.is_some());
+    let limited: Vec<GoodsId> = limited.map(|goods| goods.id).collect();
+    if limited.is_empty() || scope.buyers.is_empty() {
+        return Ok(());
+    }
+    for buyer in &scope.buyers {
+        let Ok(user) = UserId::parse(*buyer) else {
+            continue;
+        };
+        books.bought.extend(limited.iter().map(|goods| ((user, *goods), 0)));
+    }
+    let sums: Vec<(i64, i64, i64)> = order_goods::Entity::find()
+        .select_only()
+        .column(order::Column::UserId)
+        .column(order_goods::Column::GoodsId)
+        .column_as(order_goods::Column::Quantity.sum().cast_as("bigint"), "pieces")
+        .join(sea_orm::JoinType::InnerJoin, line_to_order())
+        .filter(order::Column::UserId.is_in(scope.buyers.iter().copied()))
+        .filter(order_goods::Column::GoodsId.is_in(limited.iter().map(|goods| goods.get())))
+        .filter(order::Column::State.is_not_in(["closed", "refunded"]))
+        .group_by(order::Column::UserId)
+        .group_by(order_goods::Column::GoodsId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    for (user, goods, pieces) in sums {
+        let bad = |error| StoreError::row("order_goods", error);
+        let key = (UserId::parse(user).map_err(bad)?, GoodsId::parse(goods).map_err(bad)?);
+        books.bought.insert(key, pieces);
+    }
+    Ok(())
+}
+
+fn line_to_order() -> sea_orm::RelationDef {
+    order_goods::Entity::belongs_to(order::Entity)
+        .from(order_goods::Column::OrderId)
+        .to(order::Column::Id)
+        .into()
+}
+
+async fn load_money(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    if !scope.transactions.is_empty() {
+        let any = Condition::any()
+            .add(payment::Column::OrderId.is_in(scope.whole.iter().copied()))
+            .add(payment::Column::TransactionId.is_in(scope.transactions.iter().cloned()));
+        for row in payment::Entity::find().filter(any).all(db).await? {
+            let payment = rows::payments::payment(row)?;
+            books.payments.insert(payment.id, Kept::loaded(payment));
+        }
+    }
+    if !scope.refunds_of.is_empty() {
+        let rows = refund::Entity::find()
+            .filter(refund::Column::OrderId.is_in(scope.refunds_of.iter().copied()))
+            .order_by_asc(refund::Column::Id)
+            .lock_exclusive()
+            .all(db)
+            .await?;
+        for row in rows {
+            let refund = rows::payments::refund(row)?;
+            books.refunds.insert(refund.id, Kept::loaded(refund));
+        }
+    }
+    Ok(())
+}
+
+async fn load_skus(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    let mut ids = scope.skus.clone();
+    ids.extend(skus_of_lines(books).map(SkuId::get));
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = sku::Entity::find()
+        .filter(sku::Column::Id.is_in(ids))
+        .order_by_asc(sku::Column::Id)
+        .lock_exclusive()
+        .all(db)
+        .await?;
+    for row in rows {
+        let sku = rows::goods::sku(row)?;
+        books.skus.insert(sku.id, Kept::loaded(sku));
+    }
+    Ok(())
+}
+
+async fn load_deducted(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    if scope.whole.is_empty() {
+        return Ok(());
+    }
+    let sums: Vec<(i64, i64)> = stock_entry::Entity::find()
+        .select_only()
+        .column(stock_entry::Column::OrderGoodsId)
+        .column_as(stock_entry::Column::Delta.sum().cast_as("bigint"), "moved")
+        .filter(stock_entry::Column::OrderId.is_in(scope.whole.iter().copied()))
+        .filter(stock_entry::Column::OrderGoodsId.is_not_null())
+        .group_by(stock_entry::Column::OrderGoodsId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    for (line, moved) in sums {
+        let line = line.try_into().map_err(|error| StoreError::row("stock_entry", error))?;
+        books.deducted.insert(line, -moved);
+    }
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! The one shape of a write transaction: lock, fold, write.
+//!
+//! [`load`] reads under lock what the commands of a batch are about, in the lock order of
+//! ARCHITECTURE.md; the fold works on it; [`save`] writes what has become of it, one statement for
+//! each table. Called by the journal inside its transaction, by nobody else.
+
+mod load;
+mod marker;
+mod save;
+
+pub use load::{Claims, binding, each_key, load};
+pub use marker::{Marker, insert_marker, purge_markers};
+pub use save::save;
+
+/// SQLite takes 32,766 bound values in one statement.
+const VALUES_MAX: usize = 30_000;

@@ -1,0 +1,231 @@
+//! Writes what the fold has made of the books: one statement for each table.
+
+use entity::{
+    goods, idempotency, incident, notification, order, payment, payment_attempt, refund, sku,
+    stock_entry,
+};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, OnConflict, Query};
+use sea_orm::{
+    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
+    IntoActiveModel, Iterable, QueryFilter, Set,
+};
+
+use super::super::db::StoreError;
+use super::super::rows;
+use super::VALUES_MAX;
+use super::load::Claims;
+use crate::domain::books::{Books, Kept};
+use crate::domain::time::Timestamp;
+
+/// Writes the books.
+pub async fn save(
+    db: &impl ConnectionTrait,
+    books: &Books,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    save_keys(db, books, claims, now).await?;
+    save_orders(db, books).await?;
+    save_payments(db, books, now).await?;
+    save_messages(db, books, now).await?;
+    save_stock(db, books, now).await
+}
+
+/// Deletes the claims of members that were refused; moves one whose second member was taken.
+async fn save_keys(
+    db: &impl ConnectionTrait,
+    books: &Books,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut refused = Condition::any();
+    let mut again = Vec::new();
+    for (key, claimed) in &claims.0 {
+        let kept = books.keys.get(key);
+        if kept == Some(claimed) {
+            continue;
+        }
+        refused = refused.add(
+            Condition::all()
+                .add(idempotency::Column::WxappId.eq(key.wxapp.get()))
+                .add(idempotency::Column::UserId.eq(key.user.get()))
+                .add(idempotency::Column::Operation.eq(key.operation.as_str()))
+                .add(idempotency::Column::Key.eq(key.key.as_str())),
+        );
+        again.extend(kept.map(|binding| idempotency::ActiveModel {
+            wxapp_id: Set(key.wxapp.get()),
+            user_id: Set(key.user.get()),
+            operation: Set(key.operation.as_str().to_owned()),
+            key: Set(key.key.as_str().to_owned()),
+            request_hash: Set(binding.request_hash.clone()),
+            result_id: Set(binding.result.get()),
+            created_at: Set(now.as_millis()),
+        }));
+    }
+    if !refused.is_empty() {
+        idempotency::Entity::delete_many().filter(refused).exec(db).await?;
+    }
+    insert(db, again).await
+}
+
+fn fresh<'a, T: 'a>(kept: impl IntoIterator<Item = &'a Kept<T>>) -> impl Iterator<Item = &'a T> {
+    kept.into_iter().filter(|kept| kept.is_new()).map(Kept::get)
+}
+
+fn changed<'a, T: 'a>(kept: impl IntoIterator<Item = &'a Kept<T>>) -> impl Iterator<Item = &'a T> {
+    kept.into_iter().filter(|kept| kept.is_changed()).map(Kept::get)
+}
+
+async fn save_orders(db: &impl ConnectionTrait, books: &Books) -> Result<(), StoreError> {
+    let rows = fresh(books.orders.values()).map(rows::orders::order_row);
+    insert(db, rows.collect()).await?;
+    let new_lines = fresh(books.orders.values()).flat_map(|order| {
+        let lines = books.lines_of(order.id).iter();
+        lines.map(|line| rows::orders::line_row(order.wxapp, line))
+    });
+    insert(db, new_lines.collect()).await?;
+    let addresses = books.addresses.iter();
+    let addresses =
+        addresses.map(|(order, wxapp, to)| rows::orders::address_row(*order, *wxapp, to));
+    insert(db, addresses.collect()).await?;
+    let rows = changed(books.orders.values()).map(rows::orders::order_row);
+    replace(db, rows.collect::<Vec<_>>(), order::Column::Id).await
+}
+
+async fn save_payments(
+    db: &impl ConnectionTrait,
+    books: &Books,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let now_ms = now.as_millis();
+    let row = |attempt| rows::payments::attempt_row(attempt, now_ms);
+    insert(db, fresh(books.attempts.values()).map(row).collect()).await?;
+    let rows: Vec<_> = changed(books.attempts.values()).map(row).collect();
+    replace(db, rows, payment_attempt::Column::Id).await?;
+    let rows = fresh(books.payments.values()).map(rows::payments::payment_row);
+    insert::<payment::ActiveModel>(db, rows.collect()).await?;
+    let rows = fresh(books.refunds.values()).map(rows::payments::refund_row);
+    insert(db, rows.collect()).await?;
+    let rows: Vec<_> = changed(books.refunds.values()).map(rows::payments::refund_row).collect();
+    replace(db, rows, refund::Column::Id).await?;
+    save_incidents(db, books, now_ms).await
+}
+
+/// A repeat of the same word is counted, not kept twice.
+async fn save_incidents(
+    db: &impl ConnectionTrait,
+    books: &Books,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    for kept in &books.incidents {
+        let on_conflict =
+            OnConflict::columns([incident::Column::MchId, incident::Column::TransactionId])
+                .value(
+                    incident::Column::Seen,
+                    Expr::col((incident::Entity, incident::Column::Seen)).add(1),
+                )
+                .value(incident::Column::UpdatedAt, now_ms)
+                .to_owned();
+        incident::Entity::insert(rows::payments::incident_row(kept, now_ms))
+            .on_conflict(on_conflict)
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn save_messages(
+    db: &impl ConnectionTrait,
+    books: &Books,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let row = |message| rows::orders::notification_row(message, now.as_millis());
+    let rows: Result<Vec<notification::ActiveModel>, _> =
+        books.notifications.iter().map(row).collect();
+    insert(db, rows?).await
+}
+
+async fn save_stock(
+    db: &impl ConnectionTrait,
+    books: &Books,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let entries: Vec<stock_entry::ActiveModel> =
+        books.entries.iter().map(rows::goods::stock_entry).collect();
+    insert(db, entries).await?;
+    let sold: Vec<(i64, i64)> =
+        changed(books.goods.values()).map(|goods| (goods.id.get(), goods.sales)).collect();
+    if !sold.is_empty() {
+        let update = Query::update()
+            .table(goods::Entity)
+            .value(goods::Column::Sales, case(goods::Column::Id, sold.iter().copied()))
+            .and_where(goods::Column::Id.is_in(sold.iter().map(|(id, _)| *id)))
+            .to_owned();
+        db.execute(&update).await?;
+    }
+    let moved: Vec<_> = changed(books.skus.values()).collect();
+    if !moved.is_empty() {
+        let by_id = |value: fn(&crate::domain::goods::Sku) -> i64| {
+            case(sku::Column::Id, moved.iter().map(move |sku| (sku.id.get(), value(sku))))
+        };
+        let update = Query::update()
+            .table(sku::Entity)
+            .value(sku::Column::Stock, by_id(|sku| sku.stock))
+            .value(sku::Column::Seq, by_id(|sku| sku.seq))
+            .value(sku::Column::Version, by_id(|sku| sku.version))
+            .value(sku::Column::UpdatedAt, now.as_millis())
+            .and_where(sku::Column::Id.is_in(moved.iter().map(|sku| sku.id.get())))
+            .to_owned();
+        db.execute(&update).await?;
+    }
+    Ok(())
+}
+
+/// `CASE WHEN id = .. THEN ..`: every row of the statement has its own branch.
+fn case(id: impl ColumnTrait, values: impl Iterator<Item = (i64, i64)>) -> Expr {
+    let by_id = values
+        .fold(CaseStatement::new(), |case, (key, value)| case.case(id.eq(key), Expr::val(value)));
+    by_id.into()
+}
+
+async fn insert<A>(db: &impl ConnectionTrait, rows: Vec<A>) -> Result<(), StoreError>
+where
+    A: ActiveModelTrait + ActiveModelBehavior + Send,
+    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
+{
+    for chunk in chunks(rows) {
+        A::Entity::insert_many(chunk).exec_without_returning(db).await?;
+    }
+    Ok(())
+}
+
+/// Whole rows over the old ones: they were read under lock, so nothing of anybody is lost.
+async fn replace<A, C>(db: &impl ConnectionTrait, rows: Vec<A>, id: C) -> Result<(), StoreError>
+where
+    A: ActiveModelTrait + ActiveModelBehavior + Send,
+    A::Entity: EntityTrait<Column = C>,
+    C: ColumnTrait + Iterable + Copy,
+    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
+{
+    let others = || C::iter().filter(|column| column.to_string() != id.to_string());
+    for chunk in chunks(rows) {
+        let on_conflict = OnConflict::column(id).update_columns(others()).to_owned();
+        A::Entity::insert_many(chunk).on_conflict(on_conflict).exec_without_returning(db).await?;
+    }
+    Ok(())
+}
+
+fn chunks<A: ActiveModelTrait>(rows: Vec<A>) -> Vec<Vec<A>> {
+    let columns = <A::Entity as EntityTrait>::Column::iter().count().max(1);
+    let most = (VALUES_MAX / columns).max(1);
+    let mut chunks = Vec::new();
+    let mut rest = rows;
+    while rest.len() > most {
+        let tail = rest.split_off(most);
+        chunks.push(std::mem::replace(&mut rest, tail));
+    }
+    if !rest.is_empty() {
+        chunks.push(rest);
+    }
+    chunks
+}

@@ -1,0 +1,192 @@
+//! Connections: a pool of readers, and the one connection that writes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+
+/// The database could not do what was asked, or holds what cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("database: {0}")]
+    Database(#[from] DbErr),
+    #[error("a row of `{table}` does not make sense: {what}")]
+    Row { table: &'static str, what: String },
+}
+
+impl StoreError {
+    pub fn row(table: &'static str, what: impl std::fmt::Display) -> Self {
+        Self::Row { table, what: what.to_string() }
+    }
+}
+
+/// Statements that the journal executes, as they stand, with its next commit.
+#[derive(Debug, Clone, Default)]
+pub struct Write(pub(crate) Vec<Statement>);
+
+impl Write {
+    pub(crate) fn one(statement: Statement) -> Self {
+        Self(vec![statement])
+    }
+    pub(crate) fn and(mut self, statement: Statement) -> Self {
+        self.0.push(statement);
+        self
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A pool of connections that only read. Clones share it.
+#[derive(Clone)]
+pub struct Readers(pub(crate) DatabaseConnection);
+
+impl Readers {
+    pub(crate) fn db(&self) -> &DatabaseConnection {
+        &self.0
+    }
+    pub fn backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+    /// Whether this process is the only one that serves on the database.
+    pub fn serve_alone(&self) -> bool {
+        self.backend() == DbBackend::Sqlite
+    }
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.0.ping().await?)
+    }
+    pub async fn close(self) -> Result<(), StoreError> {
+        Ok(self.0.close().await?)
+    }
+}
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const WAL_SIZE_LIMIT: &str = "67108864";
+const STATEMENT_CACHE: usize = 512;
+
+fn options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_timeout(Duration::from_secs(5))
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .auto_vacuum(SqliteAutoVacuum::None)
+                .foreign_keys(true)
+                .busy_timeout(BUSY_TIMEOUT)
+                .pragma("journal_size_limit", WAL_SIZE_LIMIT)
+                .statement_cache_capacity(STATEMENT_CACHE)
+        });
+    options
+}
+
+/// Opens the pool of readers. A database file that is not there yet is made.
+pub async fn open_readers(url: &str, connections: u32) -> Result<Readers, StoreError> {
+    Ok(Readers(Database::connect(options(&creating(url), connections)).await?))
+}
+
+/// Opens the one connection that writes; whoever holds it shares it with nobody.
+pub async fn open_writer(url: &str) -> Result<DatabaseConnection, StoreError> {
+    Ok(Database::connect(options(&creating(url), 1)).await?)
+}
+
+/// Begins a transaction that may write at once: on SQLite IMMEDIATE, so that it cannot fail later
+/// for want of the write lock.
+pub async fn begin_write(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    db.begin_with_options(TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    })
+    .await
+}
+
+fn creating(url: &str) -> String {
+    if !url.starts_with("sqlite:") || url.contains("mode=") || url.contains(":memory:") {
+        return url.to_owned();
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}mode=rwc")
+}
+
+/// The file behind an SQLite URL; `None` for other databases and for memory.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let path = rest.split('?').next().unwrap_or_default();
+    (!path.is_empty() && !path.contains(":memory:")).then(|| PathBuf::from(path))
+}
+
+/// Why a second server on the same SQLite file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeLockError {
+    #[error(
+        "{0} is in use by another `buynow serve`: SQLite carries one process; \
+         for several use PostgreSQL or MariaDB"
+    )]
+    Held(PathBuf),
+    #[error("cannot lock {path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+/// Held for as long as this process serves on an SQLite file.
+#[derive(Debug)]
+pub struct ServeLock(#[allow(dead_code, reason = "held for its lock")] std::fs::File);
+
+/// Takes the lock `<file>.serve-lock`, without waiting.
+pub fn take_serve_lock(database: &Path) -> Result<ServeLock, ServeLockError> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".serve-lock");
+    let path = PathBuf::from(name);
+    let io = |source| ServeLockError::Io { path: path.clone(), source };
+    let file = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(ServeLock(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Err(ServeLockError::Held(database.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_an_sqlite_url_is_found() {
+        for (url, file) in [
+            ("sqlite://buynow.db", Some("buynow.db")),
+            ("sqlite:///var/lib/buynow.db?mode=rwc", Some("/var/lib/buynow.db")),
+            ("sqlite::memory:", None),
+            ("postgres://localhost/buynow", None),
+        ] {
+            assert_eq!(sqlite_file(url), file.map(PathBuf::from), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_second_server_on_the_same_file_is_refused() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let database = dir.path().join("shop.db");
+        let first = take_serve_lock(&database).expect("the first server takes the lock");
+        assert!(matches!(take_serve_lock(&database), Err(ServeLockError::Held(_))));
+        drop(first);
+        assert!(take_serve_lock(&database).is_ok());
+    }
+}

@@ -1,0 +1,29 @@
+//! Deletes rows that have served: idempotency keys after their days, sessions that have run out.
+
+use entity::{idempotency, session};
+use sea_orm::sea_query::Query;
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait, StatementBuilder};
+
+use super::db::Write;
+use crate::domain::time::Timestamp;
+
+/// Rows of each kind that one sweep deletes at the most, so that no commit becomes long.
+const ROWS_MAX: u64 = 5_000;
+
+/// One sweep.
+pub fn sweep(backend: DbBackend, keys_before: Timestamp, now: Timestamp) -> Write {
+    let newest_old_key = Query::select()
+        .column(idempotency::Column::CreatedAt)
+        .from(idempotency::Entity)
+        .and_where(idempotency::Column::CreatedAt.lt(keys_before.as_millis()))
+        .order_by(idempotency::Column::CreatedAt, sea_orm::Order::Asc)
+        .limit(ROWS_MAX)
+        .to_owned();
+    let keys = Query::delete()
+        .from_table(idempotency::Entity)
+        .and_where(idempotency::Column::CreatedAt.in_subquery(newest_old_key))
+        .to_owned();
+    let sessions =
+        session::Entity::delete_many().filter(session::Column::ExpiresAt.lt(now.as_millis()));
+    Write::one(StatementBuilder::build(&keys, &backend)).and(sessions.build(backend))
+}

@@ -1,0 +1,28 @@
+//! All SQL of buynow, and the only place where rows become domain values and back.
+//!
+//! Reads go to the pool of [`Readers`]. Writes are never executed here on their own: functions build
+//! a [`Write`] for the journal, or are called by it inside its transaction. Exceptions are the
+//! commands that run beside or without a server: migrations and [`seed`].
+
+pub mod accounts;
+pub mod audit;
+pub mod batch;
+pub mod catalogue;
+pub mod db;
+pub mod housekeeping;
+pub mod ids;
+pub mod migrate;
+pub mod order_views;
+pub mod outbox;
+pub mod page;
+pub mod payments;
+mod rows;
+pub mod seal;
+pub mod seed;
+pub mod stock;
+pub mod wxapps;
+
+pub use db::{Readers, StoreError, Write};
+
+#[cfg(test)]
+mod read_tests;
