@@ -3,7 +3,10 @@
 //! Exit codes: 0 done; 1 the command did its work and found something wrong (audit, `demo --exit`);
 //! 2 it could not be done, with one line on standard error that says why.
 
+mod audit;
 mod config;
+mod migrate;
+mod seed;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,7 +59,7 @@ enum Command {
     ///
     /// Goods and SKUs are known by their codes, so loading twice changes nothing. Prints the ids
     /// as JSON. A running server shows them within a second.
-    Seed(SeedArgs),
+    Seed(seed::SeedArgs),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -80,16 +83,6 @@ struct DemoArgs {
     exit: bool,
 }
 
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct SeedArgs {
-    /// JSON: {"goods":[{"name","code","category","images","specs","skus":[{"code","price_fen","stock"}]}]}
-    file: Option<PathBuf>,
-    /// Load the sample goods that `buynow demo` uses
-    #[arg(long)]
-    samples: bool,
-}
-
 /// Which port to listen on; for the commands that serve.
 #[derive(Debug, Args)]
 struct Port {
@@ -102,16 +95,22 @@ struct Port {
 pub fn run() -> ExitCode {
     let Cli { config, command } = Cli::parse();
     let loaded = Config::load(config.as_deref());
-    if let Command::Config(config::ConfigCommand::Check) = command {
-        return config::check(loaded);
+    if let (Command::Config(config::ConfigCommand::Check), Err(error)) = (&command, &loaded) {
+        return config::refuse(error);
     }
     let outcome = loaded.map_err(Into::into).and_then(|config| dispatch(command, config));
     outcome.unwrap_or_else(|error| fail(&error))
 }
 
 fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
-    let _ = (command, config);
-    anyhow::bail!("this build has no engine yet")
+    let system = actix_rt::System::new();
+    match command {
+        Command::Migrate => system.block_on(migrate::run(config)),
+        Command::Audit => system.block_on(audit::run(config)),
+        Command::Seed(arguments) => system.block_on(seed::run(config, arguments)),
+        Command::Config(config::ConfigCommand::Check) => Ok(config::check(&config)),
+        Command::Serve(_) | Command::Demo(_) => anyhow::bail!("this build has no engine yet"),
+    }
 }
 
 /// One line on standard error, whatever the error is made of.

@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod auth;
 pub mod callback;
 pub mod client_address;
+pub mod demo;
 pub mod error;
 pub mod extract;
 pub mod health;
@@ -73,8 +74,7 @@ pub struct Parts {
 
 impl AppState {
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, clock, directory, journal, readers, ids, ready, metrics } =
-            parts;
+        let Parts { config, clock, directory, journal, readers, ids, ready, metrics } = parts;
         Self {
             permits: Arc::new(Semaphore::new(config.engine.queue_max)),
             limits: Limits::new(&config.server),
