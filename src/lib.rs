@@ -1,6 +1,7 @@
 //! buynow: an actor-based order engine for WeChat mini-program shops. Start with ARCHITECTURE.md.
 
 pub mod actors;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -64,7 +64,7 @@ export function edit(address) {
   return sheet(address ? "编辑地址" : "新增地址", (close) => {
     const inputs = {};
     const rows = FIELDS.map(([key, label, hint, fill, most]) => {
-      inputs[key] = h("input", { name: key, placeholder: hint, autocomplete: fill, maxlength: most, required: true, value: address?.[key] ?? "", inputmode: key === "phone" ? "tel" : null });
+      inputs[key] = h("input", { name: key, placeholder: hint, autocomplete: fill, maxlength: most, required: key !== "district", value: address?.[key] ?? "", inputmode: key === "phone" ? "tel" : null });
       return h("label", { class: "field" }, h("span", {}, label), inputs[key]);
     });
     const main = h("input", { type: "checkbox", role: "switch" });
@@ -78,9 +78,10 @@ export function edit(address) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const body = Object.fromEntries(FIELDS.map(([key]) => [key, inputs[key].value.trim()]));
+      body.is_default = main.checked;
       busy(save, async () => {
         try {
-          close(await store(address, body, main.checked));
+          close(await store(address, body));
         } catch (error) { wrong.textContent = error.message; }
       });
     });
@@ -88,12 +89,8 @@ export function edit(address) {
   });
 }
 
-async function store(address, body, isDefault) {
-  const saved = address
-    ? (await call("PUT", `/addresses/${address.id}`, body)).data
-    : await post("/addresses", body);
-  if (isDefault && !saved.is_default) await call("PUT", `/addresses/${saved.id}/default`);
-  return { ...saved, is_default: isDefault || saved.is_default };
+function store(address, body) {
+  return address ? call("PUT", `/addresses/${address.id}`, body).then(({ data }) => data) : post("/addresses", body);
 }
 
 /** WeChat's own address list, as wx.chooseAddress would open it. */

@@ -38,6 +38,7 @@ export function open(kind, label, build, { dismissable = true } = {}) {
       h("div", { class: "shade", onclick: () => dismissable && close() }), panel);
     layer.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && dismissable) { event.stopPropagation(); close(); }
+      if (event.key === "Tab") turnAround(event, panel);
     });
     closers.set(layer, close);
     panel.append(build(close));
@@ -50,6 +51,16 @@ export function open(kind, label, build, { dismissable = true } = {}) {
       (panel.querySelector("[autofocus]") ?? panel).focus({ preventScroll: true });
     });
   });
+}
+
+/** Keeps the keyboard within the layer: after its last control comes the first. */
+function turnAround(event, panel) {
+  const all = [...panel.querySelectorAll("a[href], button:not(:disabled), input, select")];
+  const [first, last] = [all[0], all[all.length - 1]];
+  const [edge, other] = event.shiftKey ? [first, last] : [last, first];
+  if (document.activeElement !== edge && panel.contains(document.activeElement)) return;
+  event.preventDefault();
+  other?.focus();
 }
 
 /** A sheet from below with a title and a cross. */

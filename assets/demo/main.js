@@ -74,8 +74,8 @@ async function render() {
     await show(page, ...route.exec(hash).slice(1));
   } catch (error) {
     if (!page.alive()) return;
+    console.error(error);
     page.show(failure(error, render));
-    complain(error);
   }
 }
 

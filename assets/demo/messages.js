@@ -1,7 +1,7 @@
 // What WeChat brings to the buyer's phone: the banner as it arrives, and the list to read later.
 
 import { h, icon, when } from "./dom.js";
-import { messageStream, pastMessages, tell } from "./net.js";
+import { messageStream, pastMessages, session, tell } from "./net.js";
 import { empty } from "./shop.js";
 
 const inbox = { all: new Map(), unread: 0, stop: null, changed: new Set() };
@@ -16,9 +16,13 @@ export async function listen() {
   inbox.all.clear();
   inbox.unread = 0;
   changed();
-  inbox.stop = messageStream((message) => arrived(message));
+  const buyer = session.buyer.id;
   const past = await pastMessages().catch(() => []);
-  for (const message of Array.isArray(past) ? past : past?.items ?? []) inbox.all.set(message.id, message);
+  if (buyer !== session.buyer.id) return;
+  for (const message of past) inbox.all.set(message.id, message);
+  // The stream begins with the past as well: what is known by then is no news.
+  inbox.stop?.();
+  inbox.stop = messageStream((message) => arrived(message));
   changed();
 }
 

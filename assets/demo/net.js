@@ -4,6 +4,8 @@
 const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
 
 export const APPID = meta("appid");
+/** Messages of the API are shown to the buyer, whose page is Chinese. */
+const SPOKEN = { "Accept-Language": "zh-CN" };
 const SANDBOX = meta("sandbox").replace(/\/$/, "");
 
 export const BUYERS = [
@@ -90,7 +92,7 @@ export async function sandbox(method, path, body) {
 /** wx.login, then our session: a token for this buyer. */
 export async function logIn(buyer) {
   const { code } = await sandbox("POST", "/sandbox/login", { appid: APPID, buyer });
-  const headers = { "X-WX-APPID": APPID };
+  const headers = { ...SPOKEN, "X-WX-APPID": APPID };
   const { data } = await request("shop", "/api/v1", "POST", "/session", { code }, headers);
   return data.token;
 }
@@ -112,7 +114,7 @@ function token(buyer, fresh) {
 export async function call(method, path, body, options = {}) {
   const buyer = session.buyer.id;
   const send = async (fresh) => {
-    const headers = { "X-WX-APPID": APPID, Authorization: `Bearer ${await token(buyer, fresh)}` };
+    const headers = { ...SPOKEN, "X-WX-APPID": APPID, Authorization: `Bearer ${await token(buyer, fresh)}` };
     if (options.key) headers["Idempotency-Key"] = options.key;
     return request("shop", "/api/v1", method, path, body, headers);
   };
@@ -130,7 +132,7 @@ export const post = async (path, body, options) => (await call("POST", path, bod
 
 /** A call as one of many buyers who are nobody's session here. */
 export async function callAs(bearer, method, path, body, key) {
-  const headers = { "X-WX-APPID": APPID, Authorization: `Bearer ${bearer}` };
+  const headers = { ...SPOKEN, "X-WX-APPID": APPID, Authorization: `Bearer ${bearer}` };
   if (key) headers["Idempotency-Key"] = key;
   return (await request("shop", "/api/v1", method, path, body, headers)).data;
 }

@@ -30,6 +30,7 @@ export async function payAgain(page, order) {
 }
 
 async function payOrder(page, order, payment) {
+  await askConsent();
   const action = (await open("sheet", "微信支付", (close) => paySheet(order, close))) ?? "cancel";
   const done = await sandbox("POST", "/sandbox/pay", { appid: APPID, ...payment, action })
     .catch((error) => { complain(error); return { result: "failed" }; });
@@ -37,7 +38,6 @@ async function payOrder(page, order, payment) {
     toast(action === "cancel" ? "已取消支付，订单先替你留着" : "支付没有成功");
     return page.go(`#/orders/${order.id}`, true);
   }
-  await askConsent();
   page.go(action === "late" ? `#/orders/${order.id}?late` : `#/paid/${order.id}`, true);
 }
 
@@ -63,7 +63,7 @@ function paySheet(order, close) {
 
 const alwaysKey = () => `buynow:always:${session.buyer.id}`;
 
-/** wx.requestSubscribeMessage: at most three templates, asked after a payment. */
+/** wx.requestSubscribeMessage: at most three templates, asked at the tap that leads to the payment. */
 export async function askConsent() {
   const { items } = await get("/message-templates").catch(() => ({ items: [] }));
   const asked = items.slice(0, 3);

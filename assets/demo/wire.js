@@ -45,7 +45,7 @@ function row({ side, method, path, status, ms, sent, got }) {
     h("summary", {},
       h("span", { class: `side side-${side}` }, SIDES[side]),
       h("b", {}, method), h("code", {}, path),
-      status ? h("span", { class: "status" }, String(status)) : null,
+      side === "phone" ? null : h("span", { class: "status" }, status ? String(status) : "断"),
       ms === undefined ? null : h("span", { class: "ms" }, `${Math.round(ms)} ms`)));
   details.addEventListener("toggle", () => details.append(block("发出", sent), block("收到", got)), { once: true });
   return h("li", {}, details);

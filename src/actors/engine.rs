@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_rt::Arbiter;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::clockwork::{ClockworkActor, StopTicking, Ticks};
 use super::directory::{Directory, DirectoryDeps, DirectoryError, ShopSettings};
@@ -26,8 +26,8 @@ pub struct EngineSettings {
     pub database_url: String,
     /// Entries of one commit.
     pub batch_max: usize,
-    /// Orders under way at the same time; further ones are answered `busy`.
-    pub permits: usize,
+    /// Entries that may wait, and messages in a mailbox.
+    pub queue_max: usize,
     /// How long a caller waits for a commit.
     pub commit_wait: Duration,
     pub shop: ShopSettings,
@@ -43,7 +43,6 @@ pub struct Engine {
     pub directory: Directory,
     pub journal: JournalHandle,
     pub ids: Arc<Ids>,
-    pub permits: Arc<Semaphore>,
     pub reaper: Addr<ReaperActor>,
     pub notifier: Addr<NotifierActor>,
     /// Turns false when the journal can write no more.
@@ -99,9 +98,8 @@ impl Engine {
             })
         });
         engine_arbiter.spawn(remember_keys(readers, keys));
-        let permits = Arc::new(Semaphore::new(settings.permits));
         let alive = is_alive;
-        Ok(Self { directory, journal, ids, permits, reaper, notifier, alive, clockwork, arbiters })
+        Ok(Self { directory, journal, ids, reaper, notifier, alive, clockwork, arbiters })
     }
 
     /// Stops what starts work, writes what was accepted, and ends the arbiters.
@@ -127,7 +125,7 @@ fn start_journal(
     let journal = JournalSettings {
         url: settings.database_url.clone(),
         batch_max: settings.batch_max,
-        queue_max: settings.permits.saturating_mul(4),
+        queue_max: settings.queue_max,
         ids: ids.clone(),
         clock: clock.clone(),
         probe: settings.probe.clone(),

@@ -5,8 +5,10 @@
 
 mod audit;
 mod config;
+mod demo;
 mod migrate;
 mod seed;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,7 +44,7 @@ enum Command {
     Serve(ServeArgs),
     /// Try it: a shop with sample goods, a simulated WeChat, and one purchase to watch
     ///
-    /// Uses a database of its own (demo.db) and a free port unless --port names one. Makes one
+    /// Uses a database of its own (demo.db), and another port when server.port is taken. Makes one
     /// purchase over HTTP, from login to the message on the buyer's phone, says at each step what
     /// was verified, and then keeps serving: open the page it prints.
     Demo(DemoArgs),
@@ -105,11 +107,12 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     let system = actix_rt::System::new();
     match command {
+        Command::Serve(arguments) => system.block_on(serve::run(config, arguments)),
+        Command::Demo(arguments) => system.block_on(demo::run(config, arguments)),
         Command::Migrate => system.block_on(migrate::run(config)),
         Command::Audit => system.block_on(audit::run(config)),
         Command::Seed(arguments) => system.block_on(seed::run(config, arguments)),
         Command::Config(config::ConfigCommand::Check) => Ok(config::check(&config)),
-        Command::Serve(_) | Command::Demo(_) => anyhow::bail!("this build has no engine yet"),
     }
 }
 

@@ -3,9 +3,9 @@
 //! The files are part of the binary. The page learns two things from here, the simulation's address
 //! and the appid; the rest it does through the public API and `/sandbox/*`.
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{self, ContentType};
-use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
+use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 
 const INDEX: &str = include_str!("../../assets/demo/index.html");
 
@@ -43,40 +43,50 @@ const FILES: &[(&str, &str)] = files![
     "images/tote.svg",
 ];
 
-/// The page, filled in.
+/// The page, but for the address of the simulation.
 #[derive(Debug, Clone)]
 pub struct DemoPage {
-    html: Bytes,
-    policy: String,
+    sandbox_url: String,
+    appid: String,
 }
 
 impl DemoPage {
-    /// `sandbox_url`: base of the simulation, as a browser on this machine reaches it.
+    /// `sandbox_url`: base of the simulation. Where its host is `0.0.0.0`, which no browser can
+    /// reach, the page puts the host by which it was asked for itself.
     pub fn new(sandbox_url: &str, appid: &str) -> Self {
-        let html = INDEX
-            .replace("__SANDBOX_URL__", &escaped(sandbox_url))
-            .replace("__APPID__", &escaped(appid));
-        Self { html: html.into(), policy: policy(sandbox_url) }
+        Self { sandbox_url: sandbox_url.to_owned(), appid: appid.to_owned() }
     }
-}
 
-/// Adds `/demo` and `/demo/...` to the application.
-pub fn routes(page: DemoPage) -> impl FnOnce(&mut ServiceConfig) {
-    move |config| {
-        let page = Data::new(page);
-        config.service(web::resource(["/demo", "/demo/"]).app_data(page).get(index));
+    /// Adds `/demo` and `/demo/...` to the application.
+    pub fn add_to(self, config: &mut ServiceConfig) {
+        let page = web::resource(["/demo", "/demo/"]).app_data(Data::new(self));
+        config.service(page.get(index));
         config.service(web::resource("/demo/{file:.+}").get(file));
     }
+
+    fn sandbox_url_for(&self, host: &str) -> String {
+        let unspecified = ["//0.0.0.0:", "//[::]:"];
+        let Some(any) = unspecified.iter().find(|any| self.sandbox_url.contains(**any)) else {
+            return self.sandbox_url.clone();
+        };
+        let name = host.rfind(':').filter(|at| !host[*at..].contains(']'));
+        let name = name.map_or(host, |at| &host[..at]);
+        self.sandbox_url.replace(any, &format!("//{name}:"))
+    }
 }
 
-async fn index(page: Data<DemoPage>) -> HttpResponse {
+async fn index(request: HttpRequest, page: Data<DemoPage>) -> HttpResponse {
+    let sandbox_url = page.sandbox_url_for(request.connection_info().host());
+    let html = INDEX
+        .replace("__SANDBOX_URL__", &escaped(&sandbox_url))
+        .replace("__APPID__", &escaped(&page.appid));
     HttpResponse::Ok()
         .content_type(ContentType::html())
-        .insert_header((header::CONTENT_SECURITY_POLICY, page.policy.as_str()))
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy(&sandbox_url)))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .body(page.html.clone())
+        .body(html)
 }
 
 async fn file(name: Path<String>) -> HttpResponse {
@@ -126,7 +136,7 @@ mod tests {
 
     async fn get(path: &str) -> (StatusCode, String, String) {
         let page = DemoPage::new("http://127.0.0.1:9\"><script>", "wx1&2");
-        let app = init_service(App::new().configure(routes(page))).await;
+        let app = init_service(App::new().configure(|routes| page.add_to(routes))).await;
         let request = TestRequest::get().uri(path).to_request();
         let response = call_service(&app, request).await.into_parts().1;
         let header = response.headers().get(header::CONTENT_TYPE);
@@ -174,6 +184,16 @@ mod tests {
         for path in ["/demo/nothing.js", "/demo/../Cargo.toml", "/demo/%2e%2e/Cargo.toml"] {
             assert_eq!(get(path).await.0, StatusCode::NOT_FOUND, "{path}");
         }
+    }
+
+    #[test]
+    fn a_simulation_on_every_interface_is_reached_by_the_host_of_the_page() {
+        let public = DemoPage::new("http://0.0.0.0:9", "wx1");
+        assert_eq!(public.sandbox_url_for("192.168.1.5:8080"), "http://192.168.1.5:9");
+        assert_eq!(public.sandbox_url_for("[fd00::1]:8080"), "http://[fd00::1]:9");
+        assert_eq!(public.sandbox_url_for("shop"), "http://shop:9");
+        let confined = DemoPage::new("http://127.0.0.1:9", "wx1");
+        assert_eq!(confined.sandbox_url_for("shop:80"), "http://127.0.0.1:9");
     }
 
     #[test]

@@ -410,8 +410,10 @@ fn select(
     buyer: Option<&str>,
     most: usize,
 ) -> Vec<Message> {
-    // An openid follows from the mini-program and the name; without the mini-program the name counts.
-    let openid = appid.zip(buyer).map(|(appid, buyer)| login::openid(appid, buyer));
+    // An openid follows from the mini-program and the name, also for buyers of an earlier run.
+    let only = world.only_app();
+    let of = appid.or(only.as_ref().map(|app| app.appid.as_str()));
+    let openid = of.zip(buyer).map(|(appid, buyer)| login::openid(appid, buyer));
     let messages = world.mail.after(after, appid, openid.as_deref());
     messages
         .filter(|message| openid.is_some() || buyer.is_none_or(|buyer| message.buyer == buyer))

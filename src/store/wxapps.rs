@@ -103,18 +103,6 @@ pub async fn create_first(
     Ok(true)
 }
 
-/// Rewrites the keys and templates of a mini-program from the configuration of the simulation, whose
-/// keys are new with every start.
-pub async fn replace(
-    db: &impl ConnectionTrait,
-    sealer: &Sealer,
-    wxapp: &Wxapp,
-    now: Timestamp,
-) -> Result<(), WxappError> {
-    seal_row(wxapp, sealer, now)?.update(db).await?;
-    Ok(())
-}
-
 fn seal_row(wxapp: &Wxapp, sealer: &Sealer, now: Timestamp) -> Result<ActiveModel, WxappError> {
     let former = wxapp.former_api_key.as_ref();
     Ok(ActiveModel {
