@@ -19,6 +19,7 @@ use crate::actors::directory::{DirectoryError, ShopSettings};
 use crate::actors::engine::{Engine, EngineSettings};
 use crate::actors::journal::{CommitProbe, NoProbe};
 use crate::actors::notifier::NotifierSettings;
+use crate::actors::order::Placer;
 use crate::actors::reaper::ReaperSettings;
 use crate::clock::Clock;
 use crate::config::{self, Config, Mode, Problem};
@@ -75,6 +76,8 @@ pub struct Options {
     /// False: reaper and notifier run when they are told to.
     pub ticking: bool,
     pub probe: Arc<dyn CommitProbe>,
+    /// None: the journal places orders.
+    pub placer: Option<Arc<dyn Placer>>,
 }
 
 impl Default for Options {
@@ -85,6 +88,7 @@ impl Default for Options {
             sandbox_public: false,
             ticking: true,
             probe: Arc::new(NoProbe),
+            placer: None,
         }
     }
 }
@@ -132,6 +136,7 @@ impl App {
             readers: readers.clone(),
             ids: engine.ids.clone(),
             ready: is_ready,
+            alive: engine.alive.clone(),
             metrics: metrics(),
         }));
         let server = serve(state, demo, listener, workers, shutdown)?;
@@ -346,6 +351,7 @@ fn engine_settings(
             config::MiniprogramState::Trial => MiniProgramState::Trial,
             config::MiniprogramState::Formal => MiniProgramState::Formal,
         },
+        placer: options.placer.clone(),
     };
     EngineSettings {
         database_url: config.database.url.expose_secret().to_owned(),
@@ -397,6 +403,7 @@ fn serve(
     workers: usize,
     shutdown: Duration,
 ) -> Result<Server, AppError> {
+    http::keep_tidy(state.clone());
     let app = move || {
         let demo = demo.clone();
         http::app(state.clone())

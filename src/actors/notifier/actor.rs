@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_becomes_of_a_failed_message() {
-        let at = |seconds| Timestamp::from_seconds(100 + seconds);
+        let at = |seconds: i64| Timestamp::from_seconds(100 + seconds);
         let parked = |error: &MessageError| Delivery::Parked { reason: error.to_string() };
         check(MessageError::Refused, 1, false, Delivery::Refused);
         check(MessageError::Refused, 2, true, Delivery::ProbablyDelivered);

@@ -4,6 +4,6 @@ mod actor;
 mod keys;
 pub mod protocol;
 
-pub use actor::{OrderActor, OrderDeps};
+pub use actor::{OrderActor, OrderDeps, Placer};
 pub use keys::KeySet;
 pub use protocol::*;

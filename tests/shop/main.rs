@@ -1,0 +1,9 @@
+//! The shop as a buyer meets it.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod api;
+mod buy_now;
