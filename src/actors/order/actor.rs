@@ -161,6 +161,7 @@ async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) ->
     };
     let refused = match bound {
         Some(bound) if bound.request_hash == claim.request_hash => {
+            crate::metrics::replayed();
             return replay(deps, claim.key.user, bound.result).await;
         }
         Some(_) => PlaceRefusal::KeyConflict,
