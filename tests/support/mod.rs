@@ -16,7 +16,7 @@ use buynow::actors::notifier::{NotifierActor, RunNotifier};
 use buynow::actors::reaper::{Reaped, ReaperActor, RunReaper};
 use buynow::app::{App, Options};
 use buynow::clock::{Clock, Timestamp};
-use buynow::config::Config;
+use buynow::config::{Config, Mode, SANDBOX_APPID};
 use buynow::domain::id::WxappId;
 use buynow::sandbox::SandboxHandle;
 use buynow::store::Readers;
@@ -51,6 +51,7 @@ pub struct TestApp {
 /// How a [`TestApp`] differs from the usual one.
 pub struct TestAppBuilder {
     config: Config,
+    wechat: Option<SandboxHandle>,
     clock: Clock,
     probe: Arc<dyn CommitProbe>,
     folder: Arc<tempfile::TempDir>,
@@ -63,6 +64,17 @@ impl TestAppBuilder {
     }
     pub fn probe(mut self, probe: Arc<dyn CommitProbe>) -> Self {
         self.probe = probe;
+        self
+    }
+    /// Against a simulated WeChat that lives longer than the shop, as a live one would.
+    pub fn wechat(mut self, wechat: &SandboxHandle) -> Self {
+        let live = &mut self.config;
+        live.wechat.mode = Mode::Live;
+        live.wechat.api_base = Some(wechat.url().to_owned());
+        live.wechat.pay_base = Some(wechat.url().to_owned());
+        live.server.bind = Some(std::net::Ipv4Addr::LOCALHOST.into());
+        live.wxapp = live.wxapp.or_sandbox();
+        self.wechat = Some(wechat.clone());
         self
     }
     /// On the same files as another one, which has been stopped.
@@ -88,7 +100,7 @@ impl TestAppBuilder {
         TestApp {
             url: app.url().to_owned(),
             clock: self.clock,
-            sandbox: app.sandbox.clone().unwrap(),
+            sandbox: app.sandbox.clone().or(self.wechat).unwrap(),
             readers: app.readers.clone(),
             directory: app.engine.directory.clone(),
             journal: app.engine.journal.clone(),
@@ -118,7 +130,13 @@ impl TestApp {
         config.server.shutdown_seconds = 5;
         config.server.buyer_requests_per_second = 0;
         config.server.address_requests_per_second = 0;
-        TestAppBuilder { config, clock: Clock::manual(START), probe: Arc::new(NoProbe), folder }
+        TestAppBuilder {
+            config,
+            wechat: None,
+            clock: Clock::manual(START),
+            probe: Arc::new(NoProbe),
+            folder,
+        }
     }
 
     pub async fn start() -> Self {
@@ -168,7 +186,12 @@ impl TestApp {
 
     /// A buyer who is logged in, has an address, and has agreed to all messages a few times.
     pub async fn shopper(&self, name: &str) -> Shopper {
-        Shopper::arrive(self, name).await
+        Shopper::arrive(self, SANDBOX_APPID, name).await
+    }
+
+    /// The same in another mini-program.
+    pub async fn shopper_in(&self, appid: &str, name: &str) -> Shopper {
+        Shopper::arrive(self, appid, name).await
     }
 
     pub fn advance(&self, seconds: u64) {

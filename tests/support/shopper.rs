@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use awc::http::Method;
-use buynow::config::SANDBOX_APPID;
 use buynow::sandbox::{PayAction, PayOutcome, PaySheet};
 use serde_json::{Value, json};
 
@@ -48,6 +47,7 @@ impl Reply {
 /// A buyer with a phone.
 #[derive(Clone)]
 pub struct Shopper {
+    pub appid: String,
     pub name: String,
     pub token: String,
     pub address: i64,
@@ -56,11 +56,15 @@ pub struct Shopper {
 }
 
 impl Shopper {
-    pub(super) async fn arrive(app: &TestApp, name: &str) -> Self {
-        let code = app.sandbox.login(None, name).unwrap().code;
-        let session = app.post("/api/v1/session", None, json!({ "code": code })).await.expect(200);
+    pub(super) async fn arrive(app: &TestApp, appid: &str, name: &str) -> Self {
+        let code = app.sandbox.login(Some(appid), name).unwrap().code;
+        let body = Some(json!({ "code": code }).to_string().into());
+        let tenant = [("X-WX-APPID", appid)];
+        let session = app.call(Method::POST, "/api/v1/session", None, &tenant, body).await;
+        let session = session.expect(200);
         let token = session.body["token"].as_str().unwrap().to_owned();
         let mut shopper = Self {
+            appid: appid.to_owned(),
             name: name.to_owned(),
             token,
             address: 0,
@@ -74,6 +78,11 @@ impl Shopper {
         let address = shopper.post("/api/v1/addresses", address).await.expect(201);
         shopper.address = address.body["id"].as_i64().unwrap();
         shopper
+    }
+
+    /// The same buyer, with the same session, at another server.
+    pub fn at(&self, app: &TestApp) -> Self {
+        Self { url: app.url.clone(), sandbox: app.sandbox.clone(), ..self.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -90,7 +99,7 @@ impl Shopper {
         let items = templates.body["items"].as_array().unwrap().clone();
         let ids: Vec<String> =
             items.iter().map(|item| item["template_id"].as_str().unwrap().to_owned()).collect();
-        let accepted = self.sandbox.subscribe(None, &self.name, &ids).unwrap();
+        let accepted = self.sandbox.subscribe(Some(&self.appid), &self.name, &ids).unwrap();
         let body = json!({ "template_ids": accepted });
         self.post("/api/v1/message-grants", body).await.expect(204);
     }
@@ -136,7 +145,7 @@ impl Shopper {
     pub async fn acts(&self, payment: &Value, action: PayAction) -> PayOutcome {
         let text = |name: &str| payment[name].as_str().unwrap_or_default().to_owned();
         let sheet = PaySheet {
-            appid: SANDBOX_APPID.to_owned(),
+            appid: self.appid.clone(),
             time_stamp: text("timeStamp"),
             nonce_str: text("nonceStr"),
             package: text("package"),
