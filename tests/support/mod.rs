@@ -14,14 +14,16 @@ use buynow::actors::directory::Directory;
 use buynow::actors::journal::{CommitProbe, JournalHandle, NoProbe};
 use buynow::actors::notifier::{NotifierActor, RunNotifier};
 use buynow::actors::reaper::{Reaped, ReaperActor, RunReaper};
-use buynow::app::{App, Options};
+use buynow::app::{self, App, Options};
 use buynow::clock::{Clock, Timestamp};
 use buynow::config::{Config, Mode, SANDBOX_APPID};
 use buynow::domain::id::WxappId;
 use buynow::sandbox::SandboxHandle;
 use buynow::store::Readers;
 use buynow::store::audit::{AuditReport, audit};
+use buynow::store::db::open_writer;
 use buynow::store::seed::{SeedFile, seed_url};
+use futures_util::stream::{self, StreamExt as _};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -30,6 +32,15 @@ pub use shopper::{Reply, Shopper};
 
 /// 2026-11-25 18:00 in Beijing.
 pub const START: Timestamp = Timestamp::from_seconds(1_795_600_800);
+
+/// How many buyers of a crowd arrive side by side.
+const ARRIVING: usize = 64;
+
+/// The mini-program that every server has.
+pub const FIRST_SHOP: i64 = 10_001;
+/// The one that [`TestAppBuilder::second_shop`] adds.
+pub const SECOND_SHOP: i64 = 10_002;
+pub const SECOND_APPID: &str = "wx5a11d0b0e0000002";
 
 /// A running shop.
 pub struct TestApp {
@@ -55,6 +66,7 @@ pub struct TestAppBuilder {
     clock: Clock,
     probe: Arc<dyn CommitProbe>,
     folder: Arc<tempfile::TempDir>,
+    second_shop: bool,
 }
 
 impl TestAppBuilder {
@@ -77,6 +89,11 @@ impl TestAppBuilder {
         self.wechat = Some(wechat.clone());
         self
     }
+    /// With another mini-program beside the usual one, of a merchant of its own.
+    pub fn second_shop(mut self) -> Self {
+        self.second_shop = true;
+        self
+    }
     /// On the same files as another one, which has been stopped.
     pub fn on(mut self, folder: Arc<tempfile::TempDir>, clock: Clock) -> Self {
         self.config.database.url = url_in(&folder);
@@ -87,6 +104,9 @@ impl TestAppBuilder {
     pub async fn start(self) -> TestApp {
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let url = secrecy::ExposeSecret::expose_secret(&self.config.database.url).to_owned();
+        if self.second_shop {
+            add_second_shop(&self.config, &self.clock).await;
+        }
         let options = Options {
             clock: self.clock.clone(),
             port: Some(0),
@@ -117,6 +137,22 @@ impl TestAppBuilder {
     }
 }
 
+/// A copy of the first mini-program under names of its own.
+async fn add_second_shop(config: &Config, clock: &Clock) {
+    use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _, Set};
+    let sealer = app::sealer(config).unwrap();
+    app::open_database(config, &sealer, clock).await.unwrap().close().await.unwrap();
+    let url = secrecy::ExposeSecret::expose_secret(&config.database.url);
+    let database = open_writer(url).await.unwrap();
+    let first = entity::wxapp::Entity::find_by_id(FIRST_SHOP).one(&database).await.unwrap();
+    let mut second = first.unwrap().into_active_model().reset_all();
+    second.id = Set(SECOND_SHOP);
+    second.appid = Set(SECOND_APPID.to_owned());
+    second.mch_id = Set("1900000002".to_owned());
+    second.insert(&database).await.unwrap();
+    database.close().await.unwrap();
+}
+
 fn url_in(folder: &tempfile::TempDir) -> SecretString {
     SecretString::from(format!("sqlite://{}", folder.path().join("shop.db").display()))
 }
@@ -136,6 +172,7 @@ impl TestApp {
             clock: Clock::manual(START),
             probe: Arc::new(NoProbe),
             folder,
+            second_shop: false,
         }
     }
 
@@ -173,10 +210,21 @@ impl TestApp {
         self.seed(json!({ "goods": [goods] })).await[0]
     }
 
+    /// Goods with one SKU of this code; loaded again it changes price and stock.
+    pub async fn load(&self, code: &str, price_fen: i64, stock: i64) -> i64 {
+        let sku = json!({"code": code, "price_fen": price_fen, "stock": stock});
+        self.seed(json!({"goods": [{"name": "高山茶", "code": code, "skus": [sku]}]})).await[0]
+    }
+
     /// Loads goods as `buynow seed` does; the answer is the ids of all SKUs, in order.
     pub async fn seed(&self, file: Value) -> Vec<i64> {
+        self.seed_shop(FIRST_SHOP, file).await
+    }
+
+    /// The same for the mini-program with this id.
+    pub async fn seed_shop(&self, wxapp: i64, file: Value) -> Vec<i64> {
         let file = SeedFile::parse(file.to_string().as_bytes()).unwrap();
-        let wxapp = WxappId::parse(10_001).unwrap();
+        let wxapp = WxappId::parse(wxapp).unwrap();
         let seeded = seed_url(&self.database_url, wxapp, &file, self.clock.now()).await.unwrap();
         let seeded = serde_json::to_value(&seeded).unwrap();
         let goods = seeded["goods"].as_array().unwrap();
@@ -192,6 +240,18 @@ impl TestApp {
     /// The same in another mini-program.
     pub async fn shopper_in(&self, appid: &str, name: &str) -> Shopper {
         Shopper::arrive(self, appid, name).await
+    }
+
+    /// The same in the second mini-program, see [`TestAppBuilder::second_shop`].
+    pub async fn second_shopper(&self, name: &str) -> Shopper {
+        Shopper::arrive(self, SECOND_APPID, name).await
+    }
+
+    /// So many buyers, each with a phone, a log-in and an address; they arrive side by side.
+    pub async fn crowd(&self, buyers: usize) -> Vec<Shopper> {
+        let names = (0..buyers).map(|number| format!("buyer-{number}"));
+        let arriving = names.map(|name| async move { self.shopper(&name).await });
+        stream::iter(arriving).buffer_unordered(ARRIVING).collect().await
     }
 
     pub fn advance(&self, seconds: u64) {

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use super::TestApp;
 
+/// The header by which a mini-program says which it is.
+const APPID: &str = "X-WX-APPID";
+
 /// What the shop answered.
 #[derive(Debug, Clone)]
 pub struct Reply {
@@ -15,6 +18,8 @@ pub struct Reply {
     pub body: Value,
     pub text: String,
     pub retry_after: bool,
+    /// As sent, names in lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Reply {
@@ -33,6 +38,11 @@ impl Reply {
         assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
         self
     }
+    /// The first header of this name, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(header, _)| header == name);
+        found.map(|(_, value)| value.as_str())
+    }
     pub fn order_id(&self) -> i64 {
         self.body["order"]["id"].as_i64().unwrap()
     }
@@ -47,6 +57,7 @@ impl Reply {
 /// A buyer with a phone.
 #[derive(Clone)]
 pub struct Shopper {
+    /// The mini-program that he shops in.
     pub appid: String,
     pub name: String,
     pub token: String,
@@ -86,11 +97,21 @@ impl Shopper {
     }
 
     pub async fn get(&self, path: &str) -> Reply {
-        call(&self.url, Method::GET, path, Some(&self.token), &[], None).await
+        self.call(Method::GET, path, &[], None).await
     }
     pub async fn post(&self, path: &str, body: Value) -> Reply {
-        let body = Some(body.to_string().into());
-        call(&self.url, Method::POST, path, Some(&self.token), &[], body).await
+        self.call(Method::POST, path, &[], Some(body.to_string().into())).await
+    }
+    /// Any call at all, with his token.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Reply {
+        let headers = [&[(APPID, self.appid.as_str())], headers].concat();
+        call(&self.url, method, path, Some(&self.token), &headers, body).await
     }
 
     /// Agrees to every message once, on the phone, and reports it.
@@ -124,7 +145,7 @@ impl Shopper {
     pub async fn orders_with(&self, key: &str, body: Value) -> Reply {
         let headers = [("Idempotency-Key", key)];
         let body = Some(body.to_string().into());
-        call(&self.url, Method::POST, "/api/v1/orders", Some(&self.token), &headers, body).await
+        self.call(Method::POST, "/api/v1/orders", &headers, body).await
     }
 
     pub async fn order(&self, id: i64) -> Value {
@@ -170,7 +191,17 @@ pub(super) async fn call(
     body: Option<Vec<u8>>,
 ) -> Reply {
     thread_local! {
-        static CLIENT: awc::Client = awc::Client::builder().timeout(Duration::from_secs(30)).finish();
+        /// No limit of connections: a crowd really comes at once. None is kept for as long as the
+        /// server keeps it, or it would be closed under a request.
+        static CLIENT: awc::Client = awc::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .connector(
+                awc::Connector::new()
+                    .limit(0)
+                    .timeout(Duration::from_secs(20))
+                    .conn_keep_alive(Duration::from_secs(1)),
+            )
+            .finish();
     }
     let mut request = CLIENT.with(|client| client.request(method, format!("{url}{path}")));
     if let Some(token) = token {
@@ -181,14 +212,22 @@ pub(super) async fn call(
     }
     let sent = match body {
         None => request.send().await,
-        Some(body) => request.content_type("application/json").send_body(body).await,
+        Some(body) => {
+            let json = ("content-type", "application/json");
+            request.insert_header_if_none(json).send_body(body).await
+        }
     };
-    let mut response = sent.unwrap();
+    let mut response = sent.unwrap_or_else(|error| panic!("{path} was not answered: {error:?}"));
     let bytes = response.body().limit(16 << 20).await.unwrap();
+    let text =
+        |value: &awc::http::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let headers: Vec<(String, String)> =
+        response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     Reply {
         status: response.status().as_u16(),
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         text: String::from_utf8_lossy(&bytes).into_owned(),
-        retry_after: response.headers().contains_key("retry-after"),
+        retry_after: headers.iter().any(|(name, _)| name == "retry-after"),
+        headers,
     }
 }

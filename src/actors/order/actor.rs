@@ -96,7 +96,7 @@ impl Handler<PlaceOrder> for OrderActor {
             if under_way.request_hash != request_hash {
                 return Box::pin(async { Err(PlaceRefusal::KeyConflict.into()) });
             }
-            return under_way.outcome.clone().boxed_local();
+            return under_way.outcome.clone().map(repeated).boxed_local();
         }
         let (deps, in_flight, done) = (self.deps.clone(), self.in_flight.clone(), key.clone());
         let claim = KeyClaim { key: key.clone(), request_hash: request_hash.clone() };
@@ -113,9 +113,19 @@ impl Handler<PlaceOrder> for OrderActor {
     }
 }
 
+/// What a repeat hears that has joined the first request: the same, but it is not the one that has
+/// placed the order.
+fn repeated(outcome: PlaceResult) -> PlaceResult {
+    outcome.map(|placed| PlacedOrder { replayed: true, ..placed })
+}
+
 /// The request is under way until its fate is known. Whoever repeats it before is told `unavailable`
 /// again: its own hold would let it look sold out.
-fn forget(in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>, key: KeyRef, late: Option<LateAnswer>) {
+fn forget(
+    in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>,
+    key: KeyRef,
+    late: Option<LateAnswer>,
+) {
     let Some(late) = late else {
         in_flight.borrow_mut().remove(&key);
         return;
