@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod process;
 mod shopper;
 
 use std::sync::Arc;
@@ -168,7 +169,7 @@ impl TestApp {
 
     /// A buyer who is logged in, has an address, and has agreed to all messages a few times.
     pub async fn shopper(&self, name: &str) -> Shopper {
-        Shopper::arrive(self, name).await
+        Shopper::arrive(&self.url, &self.sandbox, name).await
     }
 
     pub fn advance(&self, seconds: u64) {

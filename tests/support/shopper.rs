@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use awc::http::Method;
 use buynow::config::SANDBOX_APPID;
-use buynow::sandbox::{PayAction, PayOutcome, PaySheet};
+use buynow::sandbox::{PayAction, PayOutcome, PaySheet, SandboxHandle};
 use serde_json::{Value, json};
-
-use super::TestApp;
 
 /// What the shop answered.
 #[derive(Debug, Clone)]
@@ -52,20 +50,21 @@ pub struct Shopper {
     pub token: String,
     pub address: i64,
     url: String,
-    sandbox: buynow::sandbox::SandboxHandle,
+    sandbox: SandboxHandle,
 }
 
 impl Shopper {
-    pub(super) async fn arrive(app: &TestApp, name: &str) -> Self {
-        let code = app.sandbox.login(None, name).unwrap().code;
-        let session = app.post("/api/v1/session", None, json!({ "code": code })).await.expect(200);
+    pub(super) async fn arrive(url: &str, sandbox: &SandboxHandle, name: &str) -> Self {
+        let code = sandbox.login(None, name).unwrap().code;
+        let body = Some(json!({ "code": code }).to_string().into());
+        let session = call(url, Method::POST, "/api/v1/session", None, &[], body).await.expect(200);
         let token = session.body["token"].as_str().unwrap().to_owned();
         let mut shopper = Self {
             name: name.to_owned(),
             token,
             address: 0,
-            url: app.url.clone(),
-            sandbox: app.sandbox.clone(),
+            url: url.to_owned(),
+            sandbox: sandbox.clone(),
         };
         let address = json!({
             "name": "小明", "phone": "13800138000", "province": "广东省", "city": "深圳市",
@@ -118,6 +117,24 @@ impl Shopper {
         call(&self.url, Method::POST, "/api/v1/orders", Some(&self.token), &headers, body).await
     }
 
+    /// As [`Self::orders_with`], from a shop that may die before it answers.
+    pub async fn tries_to_order(&self, key: &str, body: Value) -> Result<Reply, String> {
+        let headers = [("Idempotency-Key", key)];
+        self.tries(Method::POST, "/api/v1/orders", &headers, body).await
+    }
+
+    /// A call to a shop that may die before it answers.
+    pub async fn tries(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Result<Reply, String> {
+        let body = Some(body.to_string().into());
+        try_call(&self.url, method, path, Some(&self.token), headers, body).await
+    }
+
     pub async fn order(&self, id: i64) -> Value {
         self.get(&format!("/api/v1/orders/{id}")).await.expect(200).body
     }
@@ -134,21 +151,29 @@ impl Shopper {
     }
 
     pub async fn acts(&self, payment: &Value, action: PayAction) -> PayOutcome {
-        let text = |name: &str| payment[name].as_str().unwrap_or_default().to_owned();
-        let sheet = PaySheet {
-            appid: SANDBOX_APPID.to_owned(),
-            time_stamp: text("timeStamp"),
-            nonce_str: text("nonceStr"),
-            package: text("package"),
-            sign_type: text("signType"),
-            pay_sign: text("paySign"),
-            action,
-            coupon_fen: 0,
-            wait: true,
-        };
-        let outcome = self.sandbox.pay(&sheet);
+        let outcome = self.sandbox.pay(&sheet(payment, action));
         self.sandbox.run_due().await.unwrap();
         outcome
+    }
+
+    /// Pays and does not wait until WeChat has told the shop.
+    pub fn pays_unheard(&self, payment: &Value) -> PayOutcome {
+        self.sandbox.pay(&sheet(payment, PayAction::Pay))
+    }
+}
+
+fn sheet(payment: &Value, action: PayAction) -> PaySheet {
+    let text = |name: &str| payment[name].as_str().unwrap_or_default().to_owned();
+    PaySheet {
+        appid: SANDBOX_APPID.to_owned(),
+        time_stamp: text("timeStamp"),
+        nonce_str: text("nonceStr"),
+        package: text("package"),
+        sign_type: text("signType"),
+        pay_sign: text("paySign"),
+        action,
+        coupon_fen: 0,
+        wait: true,
     }
 }
 
@@ -160,6 +185,19 @@ pub(super) async fn call(
     headers: &[(&str, &str)],
     body: Option<Vec<u8>>,
 ) -> Reply {
+    let answered = try_call(url, method, path, token, headers, body).await;
+    answered.unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A call, or why there is no answer to it.
+pub(super) async fn try_call(
+    url: &str,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    headers: &[(&str, &str)],
+    body: Option<Vec<u8>>,
+) -> Result<Reply, String> {
     thread_local! {
         static CLIENT: awc::Client = awc::Client::builder().timeout(Duration::from_secs(30)).finish();
     }
@@ -174,12 +212,12 @@ pub(super) async fn call(
         None => request.send().await,
         Some(body) => request.content_type("application/json").send_body(body).await,
     };
-    let mut response = sent.unwrap();
-    let bytes = response.body().limit(16 << 20).await.unwrap();
-    Reply {
+    let mut response = sent.map_err(|error| error.to_string())?;
+    let bytes = response.body().limit(16 << 20).await.map_err(|error| error.to_string())?;
+    Ok(Reply {
         status: response.status().as_u16(),
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         text: String::from_utf8_lossy(&bytes).into_owned(),
         retry_after: response.headers().contains_key("retry-after"),
-    }
+    })
 }
