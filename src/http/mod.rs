@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod auth;
 pub mod callback;
 pub mod client_address;
+pub mod demo;
 pub mod error;
 pub mod extract;
 pub mod health;
