@@ -13,8 +13,6 @@ use buynow::clock::Clock;
 use buynow::config::{Config, sandbox_templates};
 use buynow::domain::id::WxappId;
 use buynow::sandbox::{Sandbox, SandboxApp, SandboxConfig, SandboxHandle, SandboxTemplate};
-use buynow::store::audit::{AuditReport, audit};
-use buynow::store::db::open_readers;
 use buynow::store::seed::{SeedFile, seed_url};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -111,9 +109,19 @@ impl Process {
         self.running.as_ref().map(Running::said).unwrap_or_default()
     }
 
+    #[track_caller]
+    pub fn wait_until_it_says(&self, words: &str) {
+        self.running.as_ref().unwrap().wait_for(words);
+    }
+
     /// Runs another command of the binary in the same folder, to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        self.run_with(&[], arguments)
+    }
+
+    /// As [`Self::run`], with these variables.
+    pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+        self.command(arguments).envs(variables.iter().copied()).output().unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -161,11 +169,12 @@ impl Process {
         panic!("SKU {sku} is not in the catalogue");
     }
 
-    pub async fn audit(&self) -> AuditReport {
-        let readers = open_readers(&self.database_url(), 1).await.unwrap();
-        let report = audit(&readers, Clock::system().now()).await.unwrap();
-        readers.close().await.unwrap();
-        report
+    /// As the operator looks at it, beside the running server.
+    #[track_caller]
+    pub fn audit_is_clean(&self) {
+        let output = self.run(&["audit"]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{said}");
     }
 }
 
