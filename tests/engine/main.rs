@@ -6,4 +6,5 @@
 mod support;
 
 mod crash;
+mod restart;
 mod shutdown;

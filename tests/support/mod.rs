@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod gate;
 pub mod process;
 mod shopper;
 
@@ -46,6 +47,8 @@ pub struct TestApp {
     stop: Option<oneshot::Sender<()>>,
     stopped: Option<actix_rt::task::JoinHandle<()>>,
     database_url: String,
+    /// As it was started; for another start.
+    config: Config,
     _folder: Arc<tempfile::TempDir>,
 }
 
@@ -55,6 +58,8 @@ pub struct TestAppBuilder {
     clock: Clock,
     probe: Arc<dyn CommitProbe>,
     folder: Arc<tempfile::TempDir>,
+    /// None: the shop starts its own.
+    wechat: Option<SandboxHandle>,
 }
 
 impl TestAppBuilder {
@@ -64,6 +69,18 @@ impl TestAppBuilder {
     }
     pub fn probe(mut self, probe: Arc<dyn CommitProbe>) -> Self {
         self.probe = probe;
+        self
+    }
+    /// With a WeChat that goes on when the shop ends, and a port that stays.
+    pub fn with_wechat_apart(mut self) -> Self {
+        let wechat = process::wechat(self.clock.clone());
+        self.config.server.port = process::free_port();
+        self.config.server.bind = Some([127, 0, 0, 1].into());
+        self.config.wechat.mode = buynow::config::Mode::Live;
+        self.config.wechat.api_base = Some(wechat.url().to_owned());
+        self.config.wechat.pay_base = Some(wechat.url().to_owned());
+        self.config.wxapp = self.config.wxapp.or_sandbox();
+        self.wechat = Some(wechat);
         self
     }
     /// On the same files as another one, which has been stopped.
@@ -78,18 +95,18 @@ impl TestAppBuilder {
         let url = secrecy::ExposeSecret::expose_secret(&self.config.database.url).to_owned();
         let options = Options {
             clock: self.clock.clone(),
-            port: Some(0),
+            port: if self.wechat.is_some() { None } else { Some(0) },
             sandbox_public: false,
             ticking: false,
             probe: self.probe,
             placer: None,
         };
-        let app = App::start(self.config, options).await.unwrap();
+        let app = App::start(self.config.clone(), options).await.unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
         TestApp {
             url: app.url().to_owned(),
             clock: self.clock,
-            sandbox: app.sandbox.clone().unwrap(),
+            sandbox: self.wechat.or(app.sandbox.clone()).unwrap(),
             readers: app.readers.clone(),
             directory: app.engine.directory.clone(),
             journal: app.engine.journal.clone(),
@@ -101,6 +118,7 @@ impl TestAppBuilder {
                 app.run_until(async move { drop(stopping.await) }).await.unwrap();
             })),
             database_url: url,
+            config: self.config,
             _folder: self.folder,
         }
     }
@@ -119,7 +137,8 @@ impl TestApp {
         config.server.shutdown_seconds = 5;
         config.server.buyer_requests_per_second = 0;
         config.server.address_requests_per_second = 0;
-        TestAppBuilder { config, clock: Clock::manual(START), probe: Arc::new(NoProbe), folder }
+        let (clock, probe) = (Clock::manual(START), Arc::new(NoProbe));
+        TestAppBuilder { config, clock, probe, folder, wechat: None }
     }
 
     pub async fn start() -> Self {
@@ -139,6 +158,20 @@ impl TestApp {
         let _running = self.stop.take().unwrap().send(());
         self.stopped.take().unwrap().await.unwrap();
         self._folder.clone()
+    }
+
+    /// Ends in the middle of whatever it does, and is started again on what is left. For a shop
+    /// with WeChat apart.
+    pub async fn crashes_and_restarts(mut self) -> Self {
+        let running = self.stopped.take().unwrap();
+        running.abort();
+        self.server.stop(false).await;
+        drop(running.await);
+        let wechat = Some(self.sandbox.clone());
+        let (config, folder) = (self.config.clone(), self._folder.clone());
+        let (clock, probe) = (self.clock.clone(), Arc::new(NoProbe));
+        drop(self);
+        TestAppBuilder { config, clock, probe, folder, wechat }.start().await
     }
 
     /// Goods with one SKU, deducted when the order is placed.
@@ -174,6 +207,14 @@ impl TestApp {
 
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub fn reaper(&self) -> actix::Addr<ReaperActor> {
+        self.reaper.clone()
+    }
+
+    pub fn notifier(&self) -> actix::Addr<NotifierActor> {
+        self.notifier.clone()
     }
 
     pub async fn run_reaper(&self) -> Reaped {

@@ -45,7 +45,7 @@ impl Process {
     /// As [`Self::prepare`], with further sections of config.toml.
     pub fn prepare_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let sandbox = wechat();
+        let sandbox = wechat(Clock::system());
         let url = format!("http://127.0.0.1:{}", free_port());
         let config = config(&url, sandbox.url()) + settings;
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
@@ -216,13 +216,13 @@ fn pass_on(stderr: impl std::io::Read, lines: &Sender<String>, kept: &Mutex<Stri
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// The simulated WeChat with the mini-program that [`config`] describes.
-fn wechat() -> SandboxHandle {
+/// The simulated WeChat with the mini-program of a configuration that leaves all to it.
+pub fn wechat(clock: Clock) -> SandboxHandle {
     let wxapp = Config::default().wxapp.or_sandbox();
     let template = |sample: buynow::config::SandboxTemplate| SandboxTemplate {
         template_id: sample.template.template_id,
@@ -237,7 +237,7 @@ fn wechat() -> SandboxHandle {
         templates: sandbox_templates().into_iter().map(template).collect(),
     };
     let bind = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    Sandbox::start(SandboxConfig { bind, clock: Clock::system(), apps: vec![app] }).unwrap()
+    Sandbox::start(SandboxConfig { bind, clock, apps: vec![app] }).unwrap()
 }
 
 /// Live mode with WeChat's addresses on this machine.
