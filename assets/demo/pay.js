@@ -11,8 +11,6 @@ const WAYS = [
 export const TITLES = {
   order_paid: "付款成功通知",
   order_refunded: "退款通知",
-  order_shipped: "发货通知",
-  order_expiring: "待付款提醒",
 };
 
 /** Brings a fresh order to its payment, or says why there is none yet. */

@@ -118,8 +118,19 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
 
 /// One line on standard error, whatever the error is made of.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("buynow: {}", one_line(&format!("{error:#}")));
+    eprintln!("buynow: {}", one_line(&with_causes(error)));
     ExitCode::from(2)
+}
+
+/// The error and its causes, but for those that it has quoted itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| {
+        match (said.is_empty(), said.contains(&cause)) {
+            (true, _) => cause,
+            (_, true) => said,
+            _ => format!("{said}: {cause}"),
+        }
+    })
 }
 
 fn one_line(text: &str) -> String {
@@ -170,6 +181,13 @@ mod tests {
         assert!(parse("buynow seed --samples").is_ok());
         assert!(parse("buynow seed").is_err());
         assert!(parse("buynow seed goods.json --samples").is_err());
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let quoting = anyhow::anyhow!("no such file").context("cannot open x: no such file");
+        let error = quoting.context("cannot start");
+        assert_eq!(with_causes(&error), "cannot start: cannot open x: no such file");
     }
 
     #[test]

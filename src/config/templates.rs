@@ -14,7 +14,6 @@ const FACTS: [&str; 6] = ["shop", "goods", "amount", "order_id", "order_no", "ti
 pub fn facts_of(event: &str) -> Vec<&'static str> {
     let more: &[&str] = match event {
         "order_refunded" => &["reason"],
-        "order_shipped" => &["express_company", "express_number"],
         _ => &[],
     };
     FACTS.iter().chain(more).copied().collect()
@@ -44,21 +43,14 @@ const FIELD_TYPES: [&str; 14] = [
 pub struct Templates {
     pub order_paid: Option<Template>,
     pub order_refunded: Option<Template>,
-    pub order_shipped: Option<Template>,
-    pub order_expiring: Option<Template>,
 }
 
 impl Templates {
     /// Event and template, for those that are set.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Template)> {
-        [
-            ("order_paid", &self.order_paid),
-            ("order_refunded", &self.order_refunded),
-            ("order_shipped", &self.order_shipped),
-            ("order_expiring", &self.order_expiring),
-        ]
-        .into_iter()
-        .filter_map(|(event, template)| template.as_ref().map(|template| (event, template)))
+        [("order_paid", &self.order_paid), ("order_refunded", &self.order_refunded)]
+            .into_iter()
+            .filter_map(|(event, template)| template.as_ref().map(|template| (event, template)))
     }
 }
 
