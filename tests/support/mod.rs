@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod gate;
+pub mod process;
 mod shopper;
 
 use std::sync::Arc;
@@ -56,6 +58,8 @@ pub struct TestApp {
     stop: Option<oneshot::Sender<()>>,
     stopped: Option<actix_rt::task::JoinHandle<()>>,
     database_url: String,
+    /// As it was started; for another start.
+    config: Config,
     _folder: Arc<tempfile::TempDir>,
 }
 
@@ -67,6 +71,8 @@ pub struct TestAppBuilder {
     probe: Arc<dyn CommitProbe>,
     folder: Arc<tempfile::TempDir>,
     second_shop: bool,
+    /// Instead of a free one.
+    port: Option<u16>,
 }
 
 impl TestAppBuilder {
@@ -94,6 +100,14 @@ impl TestAppBuilder {
         self.second_shop = true;
         self
     }
+    /// With a WeChat that goes on when the shop ends, and a port that stays.
+    pub fn with_wechat_apart(mut self) -> Self {
+        self.config.server.port = process::free_port();
+        self.port = Some(self.config.server.port);
+        let wechat = process::wechat(self.clock.clone());
+        self = self.wechat(&wechat);
+        self
+    }
     /// On the same files as another one, which has been stopped.
     pub fn on(mut self, folder: Arc<tempfile::TempDir>, clock: Clock) -> Self {
         self.config.database.url = url_in(&folder);
@@ -109,13 +123,13 @@ impl TestAppBuilder {
         }
         let options = Options {
             clock: self.clock.clone(),
-            port: Some(0),
+            port: Some(self.port.unwrap_or(0)),
             sandbox_public: false,
             ticking: false,
             probe: self.probe,
             placer: None,
         };
-        let app = App::start(self.config, options).await.unwrap();
+        let app = App::start(self.config.clone(), options).await.unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
         TestApp {
             url: app.url().to_owned(),
@@ -132,6 +146,7 @@ impl TestAppBuilder {
                 app.run_until(async move { drop(stopping.await) }).await.unwrap();
             })),
             database_url: url,
+            config: self.config,
             _folder: self.folder,
         }
     }
@@ -173,6 +188,7 @@ impl TestApp {
             probe: Arc::new(NoProbe),
             folder,
             second_shop: false,
+            port: None,
         }
     }
 
@@ -193,6 +209,23 @@ impl TestApp {
         let _running = self.stop.take().unwrap().send(());
         self.stopped.take().unwrap().await.unwrap();
         self._folder.clone()
+    }
+
+    /// Ends in the middle of whatever it does, and is started again on what is left. For a shop
+    /// with WeChat apart.
+    pub async fn crashes_and_restarts(mut self) -> Self {
+        let running = self.stopped.take().unwrap();
+        running.abort();
+        self.server.stop(false).await;
+        drop(running.await);
+        let wechat = Some(self.sandbox.clone());
+        let (config, folder) = (self.config.clone(), self._folder.clone());
+        let (clock, probe) = (self.clock.clone(), Arc::new(NoProbe));
+        drop(self);
+        let port = Some(config.server.port).filter(|_| wechat.is_some());
+        let builder =
+            TestAppBuilder { config, clock, probe, folder, wechat, second_shop: false, port };
+        builder.start().await
     }
 
     /// Goods with one SKU, deducted when the order is placed.
@@ -234,17 +267,17 @@ impl TestApp {
 
     /// A buyer who is logged in, has an address, and has agreed to all messages a few times.
     pub async fn shopper(&self, name: &str) -> Shopper {
-        Shopper::arrive(self, SANDBOX_APPID, name).await
+        Shopper::arrive(&self.url, &self.sandbox, SANDBOX_APPID, name).await
     }
 
     /// The same in another mini-program.
     pub async fn shopper_in(&self, appid: &str, name: &str) -> Shopper {
-        Shopper::arrive(self, appid, name).await
+        Shopper::arrive(&self.url, &self.sandbox, appid, name).await
     }
 
     /// The same in the second mini-program, see [`TestAppBuilder::second_shop`].
     pub async fn second_shopper(&self, name: &str) -> Shopper {
-        Shopper::arrive(self, SECOND_APPID, name).await
+        Shopper::arrive(&self.url, &self.sandbox, SECOND_APPID, name).await
     }
 
     /// So many buyers, each with a phone, a log-in and an address; they arrive side by side.
@@ -256,6 +289,14 @@ impl TestApp {
 
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub fn reaper(&self) -> actix::Addr<ReaperActor> {
+        self.reaper.clone()
+    }
+
+    pub fn notifier(&self) -> actix::Addr<NotifierActor> {
+        self.notifier.clone()
     }
 
     pub async fn run_reaper(&self) -> Reaped {
