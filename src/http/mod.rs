@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod auth;
 pub mod callback;
 pub mod client_address;
+pub mod demo;
 pub mod error;
 pub mod extract;
 pub mod health;
@@ -107,6 +108,8 @@ impl AppState {
     /// What must be done every few seconds, so that memory stays bounded.
     pub fn tidy(&self) {
         self.limits.forget_idle();
+        let free = self.permits.available_permits();
+        crate::metrics::depth("orders", self.config.engine.queue_max.saturating_sub(free));
         if let Some(metrics) = &self.metrics {
             metrics.run_upkeep();
         }

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod gate;
+pub mod process;
 mod shopper;
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use buynow::actors::notifier::{NotifierActor, RunNotifier};
 use buynow::actors::reaper::{Reaped, ReaperActor, RunReaper};
 use buynow::app::{self, App, Options};
 use buynow::clock::{Clock, Timestamp};
-use buynow::config::{Config, SANDBOX_APPID};
+use buynow::config::{Config, Mode, SANDBOX_APPID};
 use buynow::domain::id::WxappId;
 use buynow::sandbox::SandboxHandle;
 use buynow::store::Readers;
@@ -56,16 +58,21 @@ pub struct TestApp {
     stop: Option<oneshot::Sender<()>>,
     stopped: Option<actix_rt::task::JoinHandle<()>>,
     database_url: String,
+    /// As it was started; for another start.
+    config: Config,
     _folder: Arc<tempfile::TempDir>,
 }
 
 /// How a [`TestApp`] differs from the usual one.
 pub struct TestAppBuilder {
     config: Config,
+    wechat: Option<SandboxHandle>,
     clock: Clock,
     probe: Arc<dyn CommitProbe>,
     folder: Arc<tempfile::TempDir>,
     second_shop: bool,
+    /// Instead of a free one.
+    port: Option<u16>,
 }
 
 impl TestAppBuilder {
@@ -77,9 +84,28 @@ impl TestAppBuilder {
         self.probe = probe;
         self
     }
+    /// Against a simulated WeChat that lives longer than the shop, as a live one would.
+    pub fn wechat(mut self, wechat: &SandboxHandle) -> Self {
+        let live = &mut self.config;
+        live.wechat.mode = Mode::Live;
+        live.wechat.api_base = Some(wechat.url().to_owned());
+        live.wechat.pay_base = Some(wechat.url().to_owned());
+        live.server.bind = Some(std::net::Ipv4Addr::LOCALHOST.into());
+        live.wxapp = live.wxapp.or_sandbox();
+        self.wechat = Some(wechat.clone());
+        self
+    }
     /// With another mini-program beside the usual one, of a merchant of its own.
     pub fn second_shop(mut self) -> Self {
         self.second_shop = true;
+        self
+    }
+    /// With a WeChat that goes on when the shop ends, and a port that stays.
+    pub fn with_wechat_apart(mut self) -> Self {
+        self.config.server.port = process::free_port();
+        self.port = Some(self.config.server.port);
+        let wechat = process::wechat(self.clock.clone());
+        self = self.wechat(&wechat);
         self
     }
     /// On the same files as another one, which has been stopped.
@@ -97,18 +123,18 @@ impl TestAppBuilder {
         }
         let options = Options {
             clock: self.clock.clone(),
-            port: Some(0),
+            port: Some(self.port.unwrap_or(0)),
             sandbox_public: false,
             ticking: false,
             probe: self.probe,
             placer: None,
         };
-        let app = App::start(self.config, options).await.unwrap();
+        let app = App::start(self.config.clone(), options).await.unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
         TestApp {
             url: app.url().to_owned(),
             clock: self.clock,
-            sandbox: app.sandbox.clone().unwrap(),
+            sandbox: app.sandbox.clone().or(self.wechat).unwrap(),
             readers: app.readers.clone(),
             directory: app.engine.directory.clone(),
             journal: app.engine.journal.clone(),
@@ -120,6 +146,7 @@ impl TestAppBuilder {
                 app.run_until(async move { drop(stopping.await) }).await.unwrap();
             })),
             database_url: url,
+            config: self.config,
             _folder: self.folder,
         }
     }
@@ -156,10 +183,12 @@ impl TestApp {
         config.server.address_requests_per_second = 0;
         TestAppBuilder {
             config,
+            wechat: None,
             clock: Clock::manual(START),
             probe: Arc::new(NoProbe),
             folder,
             second_shop: false,
+            port: None,
         }
     }
 
@@ -180,6 +209,23 @@ impl TestApp {
         let _running = self.stop.take().unwrap().send(());
         self.stopped.take().unwrap().await.unwrap();
         self._folder.clone()
+    }
+
+    /// Ends in the middle of whatever it does, and is started again on what is left. For a shop
+    /// with WeChat apart.
+    pub async fn crashes_and_restarts(mut self) -> Self {
+        let running = self.stopped.take().unwrap();
+        running.abort();
+        self.server.stop(false).await;
+        drop(running.await);
+        let wechat = Some(self.sandbox.clone());
+        let (config, folder) = (self.config.clone(), self._folder.clone());
+        let (clock, probe) = (self.clock.clone(), Arc::new(NoProbe));
+        drop(self);
+        let port = Some(config.server.port).filter(|_| wechat.is_some());
+        let builder =
+            TestAppBuilder { config, clock, probe, folder, wechat, second_shop: false, port };
+        builder.start().await
     }
 
     /// Goods with one SKU, deducted when the order is placed.
@@ -221,12 +267,17 @@ impl TestApp {
 
     /// A buyer who is logged in, has an address, and has agreed to all messages a few times.
     pub async fn shopper(&self, name: &str) -> Shopper {
-        Shopper::arrive(self, SANDBOX_APPID, name).await
+        Shopper::arrive(&self.url, &self.sandbox, SANDBOX_APPID, name).await
+    }
+
+    /// The same in another mini-program.
+    pub async fn shopper_in(&self, appid: &str, name: &str) -> Shopper {
+        Shopper::arrive(&self.url, &self.sandbox, appid, name).await
     }
 
     /// The same in the second mini-program, see [`TestAppBuilder::second_shop`].
     pub async fn second_shopper(&self, name: &str) -> Shopper {
-        Shopper::arrive(self, SECOND_APPID, name).await
+        Shopper::arrive(&self.url, &self.sandbox, SECOND_APPID, name).await
     }
 
     /// So many buyers, each with a phone, a log-in and an address; they arrive side by side.
@@ -238,6 +289,14 @@ impl TestApp {
 
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub fn reaper(&self) -> actix::Addr<ReaperActor> {
+        self.reaper.clone()
+    }
+
+    pub fn notifier(&self) -> actix::Addr<NotifierActor> {
+        self.notifier.clone()
     }
 
     pub async fn run_reaper(&self) -> Reaped {

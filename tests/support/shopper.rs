@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use awc::http::Method;
-use buynow::sandbox::{PayAction, PayOutcome, PaySheet};
+use buynow::sandbox::{PayAction, PayOutcome, PaySheet, SandboxHandle};
 use serde_json::{Value, json};
 
 use super::TestApp;
@@ -57,29 +57,35 @@ impl Reply {
 /// A buyer with a phone.
 #[derive(Clone)]
 pub struct Shopper {
+    /// The mini-program that he shops in.
+    pub appid: String,
     pub name: String,
     pub token: String,
     pub address: i64,
-    /// The mini-program that he shops in.
-    pub appid: String,
     url: String,
-    sandbox: buynow::sandbox::SandboxHandle,
+    sandbox: SandboxHandle,
 }
 
 impl Shopper {
-    pub(super) async fn arrive(app: &TestApp, appid: &str, name: &str) -> Self {
-        let code = app.sandbox.login(Some(appid), name).unwrap().code;
-        let (header, body) = ([(APPID, appid)], json!({ "code": code }).to_string());
-        let session = app.call(Method::POST, "/api/v1/session", None, &header, Some(body.into()));
-        let session = session.await.expect(200);
+    pub(super) async fn arrive(
+        url: &str,
+        sandbox: &SandboxHandle,
+        appid: &str,
+        name: &str,
+    ) -> Self {
+        let code = sandbox.login(Some(appid), name).unwrap().code;
+        let body = Some(json!({ "code": code }).to_string().into());
+        let tenant = [(APPID, appid)];
+        let session = call(url, Method::POST, "/api/v1/session", None, &tenant, body).await;
+        let session = session.expect(200);
         let token = session.body["token"].as_str().unwrap().to_owned();
         let mut shopper = Self {
+            appid: appid.to_owned(),
             name: name.to_owned(),
             token,
             address: 0,
-            appid: appid.to_owned(),
-            url: app.url.clone(),
-            sandbox: app.sandbox.clone(),
+            url: url.to_owned(),
+            sandbox: sandbox.clone(),
         };
         let address = json!({
             "name": "小明", "phone": "13800138000", "province": "广东省", "city": "深圳市",
@@ -90,7 +96,7 @@ impl Shopper {
         shopper
     }
 
-    /// The same buyer, with the same phone, in front of a shop that has been started again.
+    /// The same buyer, with the same session, at another server.
     pub fn at(&self, app: &TestApp) -> Self {
         Self { url: app.url.clone(), sandbox: app.sandbox.clone(), ..self.clone() }
     }
@@ -147,6 +153,24 @@ impl Shopper {
         self.call(Method::POST, "/api/v1/orders", &headers, body).await
     }
 
+    /// As [`Self::orders_with`], from a shop that may die before it answers.
+    pub async fn tries_to_order(&self, key: &str, body: Value) -> Result<Reply, String> {
+        let headers = [("Idempotency-Key", key)];
+        self.tries(Method::POST, "/api/v1/orders", &headers, body).await
+    }
+
+    /// A call to a shop that may die before it answers.
+    pub async fn tries(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Result<Reply, String> {
+        let body = Some(body.to_string().into());
+        try_call(&self.url, method, path, Some(&self.token), headers, body).await
+    }
+
     pub async fn order(&self, id: i64) -> Value {
         self.get(&format!("/api/v1/orders/{id}")).await.expect(200).body
     }
@@ -163,21 +187,29 @@ impl Shopper {
     }
 
     pub async fn acts(&self, payment: &Value, action: PayAction) -> PayOutcome {
-        let text = |name: &str| payment[name].as_str().unwrap_or_default().to_owned();
-        let sheet = PaySheet {
-            appid: self.appid.clone(),
-            time_stamp: text("timeStamp"),
-            nonce_str: text("nonceStr"),
-            package: text("package"),
-            sign_type: text("signType"),
-            pay_sign: text("paySign"),
-            action,
-            coupon_fen: 0,
-            wait: true,
-        };
-        let outcome = self.sandbox.pay(&sheet);
+        let outcome = self.sandbox.pay(&sheet(&self.appid, payment, action));
         self.sandbox.run_due().await.unwrap();
         outcome
+    }
+
+    /// Pays and does not wait until WeChat has told the shop.
+    pub fn pays_unheard(&self, payment: &Value) -> PayOutcome {
+        self.sandbox.pay(&sheet(&self.appid, payment, PayAction::Pay))
+    }
+}
+
+fn sheet(appid: &str, payment: &Value, action: PayAction) -> PaySheet {
+    let text = |name: &str| payment[name].as_str().unwrap_or_default().to_owned();
+    PaySheet {
+        appid: appid.to_owned(),
+        time_stamp: text("timeStamp"),
+        nonce_str: text("nonceStr"),
+        package: text("package"),
+        sign_type: text("signType"),
+        pay_sign: text("paySign"),
+        action,
+        coupon_fen: 0,
+        wait: true,
     }
 }
 
@@ -189,6 +221,19 @@ pub(super) async fn call(
     headers: &[(&str, &str)],
     body: Option<Vec<u8>>,
 ) -> Reply {
+    let answered = try_call(url, method, path, token, headers, body).await;
+    answered.unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A call, or why there is no answer to it.
+pub(super) async fn try_call(
+    url: &str,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    headers: &[(&str, &str)],
+    body: Option<Vec<u8>>,
+) -> Result<Reply, String> {
     thread_local! {
         /// No limit of connections: a crowd really comes at once. None is kept for as long as the
         /// server keeps it, or it would be closed under a request.
@@ -216,17 +261,17 @@ pub(super) async fn call(
             request.insert_header_if_none(json).send_body(body).await
         }
     };
-    let mut response = sent.unwrap_or_else(|error| panic!("{path} was not answered: {error:?}"));
-    let bytes = response.body().limit(16 << 20).await.unwrap();
+    let mut response = sent.map_err(|error| format!("{error:?}"))?;
+    let bytes = response.body().limit(16 << 20).await.map_err(|error| error.to_string())?;
     let text =
         |value: &awc::http::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let headers: Vec<(String, String)> =
         response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    Reply {
+    Ok(Reply {
         status: response.status().as_u16(),
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         text: String::from_utf8_lossy(&bytes).into_owned(),
         retry_after: headers.iter().any(|(name, _)| name == "retry-after"),
         headers,
-    }
+    })
 }
