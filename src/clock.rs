@@ -81,7 +81,8 @@ pub struct ClockSync {
 
 impl ClockSync {
     /// Takes a reading of the database's time. False: the two sources disagree; nothing may be
-    /// closed until they agree again, or until three equal readings show that the database means it.
+    /// closed until they agree again, or until three equal readings show that the database means
+    /// it.
     pub fn observe(&mut self, clock: &Clock, database: Timestamp) -> bool {
         if clock.is_manual() {
             return true;

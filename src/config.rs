@@ -53,7 +53,8 @@ pub struct Server {
     pub port: u16,
     /// Address to listen on; see [`Config::listen_ip`].
     pub bind: Option<IpAddr>,
-    /// What WeChat and buyers reach the server by, without a trailing slash; see [`Config::public_url`].
+    /// What WeChat and buyers reach the server by, without a trailing slash; see
+    /// [`Config::public_url`].
     pub public_url: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Cidr>,

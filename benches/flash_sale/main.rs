@@ -1,9 +1,10 @@
 //! How fast a flash sale is, against the ways it could have been written instead.
 //!
 //! `cargo bench --bench flash_sale` starts the built server as a process of its own on SQLite with
-//! `synchronous=FULL`, puts load on it over 64 keep-alive connections, and prints a table of ratios.
-//! What is compared runs in alternating pairs within one run, so that a machine that becomes slower
-//! makes both slower. `PAIRS` and `SECONDS` in the environment change how long it takes.
+//! `synchronous=FULL`, puts load on it over 64 keep-alive connections, and prints a table of
+//! ratios. What is compared runs in alternating pairs within one run, so that a machine that
+//! becomes slower makes both slower. `PAIRS` and `SECONDS` in the environment change how long it
+//! takes.
 
 #![allow(clippy::unwrap_used, clippy::float_arithmetic)]
 

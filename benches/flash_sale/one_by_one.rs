@@ -1,4 +1,5 @@
-//! The other way to write an order: one transaction for each, as most shops do it, as well as we can.
+//! The other way to write an order: one transaction for each, as most shops do it, as well as we
+//! can.
 //!
 //! The same rows as the journal writes (less its batch marker): inserts first, the SKU row last and
 //! by a conditional UPDATE, so that it is locked for the shortest time. One connection, because a

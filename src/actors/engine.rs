@@ -1,7 +1,7 @@
 //! Starts the engine in order, and stops it in the opposite one.
 //!
-//! Journal first, on an arbiter of its own; then the directory, which starts the shops' actors on the
-//! engine and io arbiters; then reaper, notifier and the clockwork that drives them.
+//! Journal first, on an arbiter of its own; then the directory, which starts the shops' actors on
+//! the engine and io arbiters; then reaper, notifier and the clockwork that drives them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +112,8 @@ impl Engine {
     }
 }
 
-/// An engine that is let go does nothing any more. Without [`Engine::stop`] that is as after a crash.
+/// An engine that is let go does nothing any more. Without [`Engine::stop`] that is as after a
+/// crash.
 impl Drop for Engine {
     fn drop(&mut self) {
         for arbiter in &self.arbiters {

@@ -7,9 +7,9 @@
 //!                      journal ──(tells)──► goods
 //! ```
 //!
-//! Asks go one way, so no two actors can wait for each other. The journal asks nobody. Goods and order
-//! live on the engine arbiter, the journal on its own, everything that talks to WeChat on the io
-//! arbiter. Any actor can be made anew from the store at any moment; [`directory`] does so.
+//! Asks go one way, so no two actors can wait for each other. The journal asks nobody. Goods and
+//! order live on the engine arbiter, the journal on its own, everything that talks to WeChat on the
+//! io arbiter. Any actor can be made anew from the store at any moment; [`directory`] does so.
 
 mod clockwork;
 pub mod directory;

@@ -1,7 +1,7 @@
 //! `buynow demo`: a shop to try, and one purchase that shows what is verified.
 //!
-//! It always runs on the simulated WeChat and on a database of its own, whatever config.toml says of
-//! a real shop.
+//! It always runs on the simulated WeChat and on a database of its own, whatever config.toml says
+//! of a real shop.
 
 mod caller;
 mod purchase;

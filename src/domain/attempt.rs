@@ -5,7 +5,8 @@ use super::money::Money;
 use super::order::{Order, OrderState};
 use super::time::Timestamp;
 
-/// A stored prepay_id is signed again only while it is younger than this; WeChat keeps it two hours.
+/// A stored prepay_id is signed again only while it is younger than this; WeChat keeps it two
+/// hours.
 pub const PREPAY_FRESH_SECONDS: i64 = 110 * 60;
 /// WeChat refuses a repeated unifiedorder within five minutes of `time_expire`.
 pub const REPEAT_MARGIN_SECONDS: i64 = 5 * 60;
@@ -128,7 +129,8 @@ pub fn apply(attempt: &mut Attempt, event: AttemptEvent) -> bool {
             true
         }
         (S::Requesting, E::Refused { code }) => set(attempt, S::Failed { code }),
-        // With a prepay_id it was open before, and may have been paid: only closing it at WeChat tells.
+        // With a prepay_id it was open before, and may have been paid: only closing it at WeChat
+        // tells.
         (S::Closing, E::Refused { .. }) if attempt.prepay.is_some() => false,
         (S::Closing, E::Refused { code }) => set(attempt, S::Failed { code }),
         (S::Requesting | S::Open, E::BeginClosing) => set(attempt, S::Closing),

@@ -108,8 +108,8 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// Scripts and styles of our own only; calls to this server and to the simulation only. Pictures may
-/// come from elsewhere: a shop seeded with its own goods names them by any URL.
+/// Scripts and styles of our own only; calls to this server and to the simulation only. Pictures
+/// may come from elsewhere: a shop seeded with its own goods names them by any URL.
 fn policy(sandbox_url: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || ":/.-[]".contains(*c);
     let sandbox: String = sandbox_url.chars().filter(plain).collect();

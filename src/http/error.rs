@@ -1,7 +1,7 @@
 //! What the API says when it refuses: the one place that knows codes, statuses and their words.
 //!
-//! Every error leaves as `application/problem+json`. A handler returns an [`ApiError`]; the words are
-//! chosen by [`problems`], which also dresses what actix-web answers by itself (404, 405, 413).
+//! Every error leaves as `application/problem+json`. A handler returns an [`ApiError`]; the words
+//! are chosen by [`problems`], which also dresses what actix-web answers by itself (404, 405, 413).
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};

@@ -1,7 +1,8 @@
 //! How many requests one buyer and one address may make.
 //!
 //! Both are buckets of the configuration; 0 means no limit. Generous by default: a flash sale from
-//! behind one carrier's address must pass. WeChat's notifications and health checks are not limited.
+//! behind one carrier's address must pass. WeChat's notifications and health checks are not
+//! limited.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;

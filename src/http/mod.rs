@@ -1,7 +1,8 @@
 //! The edge: HTTP in, messages to the engine, JSON out.
 //!
 //! Uses the actors, the domain, and the store's read-only queries and the functions that build its
-//! writes. Knows no entity and no SQL. [`app`] is the whole application, ready for a server or a test.
+//! writes. Knows no entity and no SQL. [`app`] is the whole application, ready for a server or a
+//! test.
 
 pub mod access_log;
 pub mod auth;
@@ -51,7 +52,8 @@ pub struct AppState {
     pub journal: JournalHandle,
     pub readers: Readers,
     pub ids: Arc<Ids>,
-    /// False: `/readyz` says so, a load balancer sends nobody any more, and nobody waits for WeChat.
+    /// False: `/readyz` says so, a load balancer sends nobody any more, and nobody waits for
+    /// WeChat.
     pub ready: watch::Receiver<bool>,
     /// False: the journal can write no more.
     pub alive: watch::Receiver<bool>,

@@ -1,4 +1,5 @@
-//! Log-ins that were looked up a moment ago, so that a flash sale does not read them once a request.
+//! Log-ins that were looked up a moment ago, so that a flash sale does not read them once a
+//! request.
 //!
 //! Bounded, short-lived, disposable. A log-out in this process takes effect at once, one in another
 //! process within [`TTL`].

@@ -1,7 +1,7 @@
 //! A map with a limit: the oldest entry makes room for the newest.
 //!
-//! The simulation may run for weeks behind a demo page; nothing in it grows without end. Entries are
-//! never taken out one by one, so the order of arrival is exact.
+//! The simulation may run for weeks behind a demo page; nothing in it grows without end. Entries
+//! are never taken out one by one, so the order of arrival is exact.
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, VecDeque};

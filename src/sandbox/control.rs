@@ -176,8 +176,8 @@ impl Control {
         answers.await.map_err(|_| ControlError::Stopped)
     }
 
-    /// Lets happen what is due by the clock and carries all notifications that are due; returns when
-    /// none is under way. The answer is how many this call has started.
+    /// Lets happen what is due by the clock and carries all notifications that are due; returns
+    /// when none is under way. The answer is how many this call has started.
     pub async fn run_due(&self) -> Result<usize, ControlError> {
         let (reply, started) = oneshot::channel();
         self.0.send(Errand::RunDue(reply)).await;

@@ -1,7 +1,7 @@
 //! Carries notifications to the shop, by awc, and brings its answers back.
 //!
-//! It lives on the sandbox's own thread. What is due is carried when something is due at once, every
-//! second while the clock moves by itself, and when a test asks ([`Errand::RunDue`]).
+//! It lives on the sandbox's own thread. What is due is carried when something is due at once,
+//! every second while the clock moves by itself, and when a test asks ([`Errand::RunDue`]).
 
 use std::rc::Rc;
 use std::time::Duration;

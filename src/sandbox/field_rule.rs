@@ -162,7 +162,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// What our own side fits into a field, the platform takes. (The rules here are the looser.)
+        /// What our own side fits into a field, the platform takes. (The rules here are the
+        /// looser.)
         #[test]
         fn what_the_client_fits_is_taken(value in ".{0,40}", at in 0usize..13) {
             use crate::wechat::message::FieldRule;

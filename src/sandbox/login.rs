@@ -13,7 +13,8 @@ use crate::clock::Timestamp;
 const CODES_MAX: usize = 100_000;
 const BUYERS_MAX: usize = 200_000;
 const CODE_LIVES_SECONDS: i64 = 300;
-/// Characters of an openid that follow from the buyer; the other six follow from these and the appid.
+/// Characters of an openid that follow from the buyer; the other six follow from these and the
+/// appid.
 const OPENID_HEAD: usize = 22;
 
 fn digest(parts: [&str; 3], length: usize) -> String {

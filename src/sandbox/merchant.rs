@@ -1,8 +1,9 @@
 //! The merchant platform: unifiedorder, orderquery, closeorder, refund, refundquery (v2, XML).
 //!
 //! It reads and verifies a request, strictly and with the key of its own configuration, hands it to
-//! the rules of `trade.rs` and `refund.rs`, and words the answer. What could not be read or verified
-//! gets an answer without signature; everything else is signed with the type of the request.
+//! the rules of `trade.rs` and `refund.rs`, and words the answer. What could not be read or
+//! verified gets an answer without signature; everything else is signed with the type of the
+//! request.
 
 use std::sync::Arc;
 

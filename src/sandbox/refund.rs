@@ -1,7 +1,8 @@
 //! Refunds: money that goes back, under the merchant's out_refund_no.
 //!
 //! It owns acceptance (once per number, never more than was paid, not oftener than once a minute,
-//! as far as the merchant's balance goes) and what becomes of a refund. Source: refund, refundquery.
+//! as far as the merchant's balance goes) and what becomes of a refund. Source: refund,
+//! refundquery.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! The buyer's side of a payment: the pay sheet on the phone, and money that comes without it.
 //!
-//! It checks what wx.requestPayment would (paySign, prepay_id, the trade's state) and then does what
-//! the buyer does.
+//! It checks what wx.requestPayment would (paySign, prepay_id, the trade's state) and then does
+//! what the buyer does.
 
 use serde::{Deserialize, Serialize};
 

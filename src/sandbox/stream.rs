@@ -1,7 +1,7 @@
 //! Messages as server-sent events, so that a page shows them as they arrive.
 //!
-//! A stream starts with the messages after `Last-Event-ID` (all of them without one), so that a page
-//! that reconnects misses none.
+//! A stream starts with the messages after `Last-Event-ID` (all of them without one), so that a
+//! page that reconnects misses none.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

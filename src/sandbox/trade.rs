@@ -257,7 +257,8 @@ impl TradeBook {
         Ok(())
     }
 
-    /// Money comes in, whatever the state. `false` when the transaction_id is taken or the number unknown.
+    /// Money comes in, whatever the state. `false` when the transaction_id is taken or the number
+    /// unknown.
     pub(super) fn record(&mut self, key: &TradeKey, money: NewPayment, now: Timestamp) -> bool {
         if self.by_transaction.contains_key(&money.transaction_id) {
             return false;

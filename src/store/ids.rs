@@ -1,8 +1,8 @@
 //! Ids, handed out from blocks that the database has given to this process.
 //!
 //! No clock and no process number is in an id: a block is taken by raising the one row of
-//! `id_block`, and what is left of a block when the process ends is lost. All kinds of ids come from
-//! the same row, so an id names one thing in the whole database.
+//! `id_block`, and what is left of a block when the process ends is lost. All kinds of ids come
+//! from the same row, so an id names one thing in the whole database.
 
 use std::collections::VecDeque;
 use std::ops::Range;

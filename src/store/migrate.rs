@@ -20,8 +20,8 @@ impl From<sea_orm::DbErr> for MigrateError {
     }
 }
 
-/// Runs what is missing. Two processes that start at the same moment take turns: on SQLite all of it
-/// is one IMMEDIATE transaction.
+/// Runs what is missing. Two processes that start at the same moment take turns: on SQLite all of
+/// it is one IMMEDIATE transaction.
 pub async fn up(db: &DatabaseConnection) -> Result<(), MigrateError> {
     let txn = begin_write(db).await?;
     Migrator::up(&txn, None).await?;

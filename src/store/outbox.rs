@@ -102,8 +102,8 @@ pub async fn due(
     ids.into_iter().map(parse).collect()
 }
 
-/// Claims messages for one sender until a deadline. A claim that has run out is one whose answer was
-/// lost: what it sent may have arrived.
+/// Claims messages for one sender until a deadline. A claim that has run out is one whose answer
+/// was lost: what it sent may have arrived.
 pub fn claim(
     backend: DbBackend,
     ids: &[NotificationId],

@@ -7,7 +7,8 @@ use crate::domain::time::Timestamp;
 
 const BEIJING: Offset = Offset::constant(8);
 
-/// `yyyyMMddHHmmss` in Beijing, as `time_start` and `time_expire` take it; parts of a second are cut.
+/// `yyyyMMddHHmmss` in Beijing, as `time_start` and `time_expire` take it; parts of a second are
+/// cut.
 ///
 /// # Panics
 /// Never for the years 1 to 9999, which is all that a clock shows.

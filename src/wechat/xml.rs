@@ -1,9 +1,9 @@
 //! The flat XML of WeChat Pay v2, in and out.
 //!
 //! One message is one root element with text children: [`Fields`]. This module refuses whatever is
-//! more than that (DOCTYPE, entities, nesting, a name twice, another encoding, truncation, more than
-//! [`LIMIT_BYTES`]) and knows nothing of what the fields mean. Values are kept to the last blank,
-//! because they are signed as they stand.
+//! more than that (DOCTYPE, entities, nesting, a name twice, another encoding, truncation, more
+//! than [`LIMIT_BYTES`]) and knows nothing of what the fields mean. Values are kept to the last
+//! blank, because they are signed as they stand.
 
 use std::collections::BTreeMap;
 use std::fmt;

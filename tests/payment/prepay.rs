@@ -1,4 +1,5 @@
-//! Payment parameters: when WeChat fails, when they are asked for again, and when a number is spent.
+//! Payment parameters: when WeChat fails, when they are asked for again, and when a number is
+//! spent.
 
 use buynow::sandbox::{Fault, FaultKind, PayResult, SettingsChange};
 use serde_json::json;

@@ -1,9 +1,9 @@
 //! The journal: the only writer of orders, stock and money in this process.
 //!
-//! It owns the queue of what is to be written and the one connection that writes. While one commit is
-//! in flight, entries queue; the next transaction takes them all, up to a cap, and runs lock, fold,
-//! write. An answer goes out after the durable commit, never before. It asks nobody; it tells the
-//! goods actors which holds have ended and how their SKUs stand now.
+//! It owns the queue of what is to be written and the one connection that writes. While one commit
+//! is in flight, entries queue; the next transaction takes them all, up to a cap, and runs lock,
+//! fold, write. An answer goes out after the durable commit, never before. It asks nobody; it tells
+//! the goods actors which holds have ended and how their SKUs stand now.
 //!
 //! | message | reply | refusals | idempotent by | response |
 //! |---|---|---|---|---|
@@ -27,8 +27,8 @@ pub enum JournalError {
     /// The queue is full; nothing was done.
     #[error("too much is waiting to be written")]
     Busy,
-    /// The database is away, or the fate of the commit is not known yet. The caller repeats with the
-    /// same identity and learns what has become of it.
+    /// The database is away, or the fate of the commit is not known yet. The caller repeats with
+    /// the same identity and learns what has become of it.
     #[error("the database does not answer")]
     Unavailable,
     /// The database refused this entry alone, for a reason that a repeat with the same content will

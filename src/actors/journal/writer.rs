@@ -1,8 +1,8 @@
 //! The journal's own task: one connection, one transaction at a time.
 //!
 //! It runs to its end whatever callers do: nothing here stands under a `select!` or a timeout that
-//! could drop a transaction in the middle. A connection whose transaction did not end in a successful
-//! COMMIT or ROLLBACK is closed and never used again.
+//! could drop a transaction in the middle. A connection whose transaction did not end in a
+//! successful COMMIT or ROLLBACK is closed and never used again.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -100,8 +100,8 @@ impl Writer {
         }
     }
 
-    /// The first ids of this process, and later ones when nothing else is committed. Without luck it
-    /// comes back after what is queued.
+    /// The first ids of this process, and later ones when nothing else is committed. Without luck
+    /// it comes back after what is queued.
     async fn refill_ids(&mut self) {
         if self.settings.ids.blocks_wanted(0) == 0 {
             return;

@@ -1,8 +1,8 @@
 //! The notifier: sends what the outbox holds.
 //!
-//! It owns the claims that it has taken and nothing else; a message is in the outbox from the commit
-//! of the fact that it tells, and stays there until it is sent, refused, skipped or parked. It never
-//! touches an order. It asks the messengers and puts results into the journal.
+//! It owns the claims that it has taken and nothing else; a message is in the outbox from the
+//! commit of the fact that it tells, and stays there until it is sent, refused, skipped or parked.
+//! It never touches an order. It asks the messengers and puts results into the journal.
 //!
 //! | message | reply | refusals | idempotent by | response |
 //! |---|---|---|---|---|

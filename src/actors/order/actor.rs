@@ -119,8 +119,8 @@ fn repeated(outcome: PlaceResult) -> PlaceResult {
     outcome.map(|placed| PlacedOrder { replayed: true, ..placed })
 }
 
-/// The request is under way until its fate is known. Whoever repeats it before is told `unavailable`
-/// again: its own hold would let it look sold out.
+/// The request is under way until its fate is known. Whoever repeats it before is told
+/// `unavailable` again: its own hold would let it look sold out.
 fn forget(
     in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>,
     key: KeyRef,
@@ -237,7 +237,8 @@ async fn to_command(deps: &OrderDeps, order: PlaceOrder, key: KeyClaim) -> Place
     }
 }
 
-/// The day in Beijing and 16 random digits; unique for each mini-program, which the database checks.
+/// The day in Beijing and 16 random digits; unique for each mini-program, which the database
+/// checks.
 fn order_no(now: crate::domain::time::Timestamp) -> OutTradeNo {
     let day = crate::wechat::time::to_beijing(now);
     let digits: u64 = rand::rng().random_range(0..10_u64.pow(16));

@@ -1,8 +1,8 @@
 //! Which idempotency keys may be bound: spares a read for every buyer who comes too late.
 //!
-//! On SQLite this process is the only one that serves, so a set of hashes of all bound keys can tell
-//! that a key is *not* bound. A hit is confirmed by a read. While the set is not complete, and on a
-//! shared database always, every key may be bound.
+//! On SQLite this process is the only one that serves, so a set of hashes of all bound keys can
+//! tell that a key is *not* bound. A hit is confirmed by a read. While the set is not complete, and
+//! on a shared database always, every key may be bound.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};

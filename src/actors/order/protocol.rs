@@ -1,8 +1,8 @@
 //! The order actor: takes orders and cancels them.
 //!
-//! It owns the requests in flight by idempotency key, and nothing of any order: what an order is like
-//! is read from the store whenever it is asked. It asks the goods actor for admission and puts entries
-//! into the journal; it never talks to WeChat.
+//! It owns the requests in flight by idempotency key, and nothing of any order: what an order is
+//! like is read from the store whenever it is asked. It asks the goods actor for admission and puts
+//! entries into the journal; it never talks to WeChat.
 //!
 //! | message | reply | refusals | idempotent by | response |
 //! |---|---|---|---|---|

@@ -112,7 +112,8 @@ async fn settle(
 ) -> Result<Closed, PaymentError> {
     let settle = Settle { attempt: attempt.id, evidence, refunds };
     match inner.submit(Command::Settle(settle)).await? {
-        // Money that does not fit: it stays at WeChat until staff have looked, and so does the order.
+        // Money that does not fit: it stays at WeChat until staff have looked, and so does the
+        // order.
         Outcome::Settled(Settlement::Incident(_) | Settlement::UnknownAttempt) => {
             Ok(Closed::NotYet)
         }

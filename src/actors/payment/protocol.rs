@@ -1,8 +1,8 @@
 //! The payment actor: all that one mini-program has to do with WeChat Pay.
 //!
-//! It owns the calls in flight, so that one order has one unifiedorder at a time, and no state of any
-//! order or attempt: each step reads, calls WeChat, and puts what it learned into the journal, where
-//! it is decided. It asks the provider and the journal; it never asks the order actor.
+//! It owns the calls in flight, so that one order has one unifiedorder at a time, and no state of
+//! any order or attempt: each step reads, calls WeChat, and puts what it learned into the journal,
+//! where it is decided. It asks the provider and the journal; it never asks the order actor.
 //!
 //! | message | reply | refusals | idempotent by | response |
 //! |---|---|---|---|---|

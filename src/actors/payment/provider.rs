@@ -10,7 +10,8 @@ use crate::wechat::pay::RequestPayment;
 
 /// A payment service, called for one mini-program. Every attempt is spoken of in its own terms.
 pub trait PaymentProvider {
-    /// Opens an attempt; repeated with the same attempt it says the same. The answer is a prepay_id.
+    /// Opens an attempt; repeated with the same attempt it says the same. The answer is a
+    /// prepay_id.
     fn open<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, String>;
     /// What has become of an attempt.
     fn ask<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, TradeWord>;

@@ -1,8 +1,8 @@
 //! The reaper: does what time brings.
 //!
-//! It owns when it last asked about an attempt, which may be forgotten, and nothing else: what is due
-//! stands in the store, what is done is decided in the fold. It asks the payment actors and puts
-//! entries into the journal.
+//! It owns when it last asked about an attempt, which may be forgotten, and nothing else: what is
+//! due stands in the store, what is done is decided in the fold. It asks the payment actors and
+//! puts entries into the journal.
 //!
 //! | message | reply | refusals | idempotent by | response |
 //! |---|---|---|---|---|

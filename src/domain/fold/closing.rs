@@ -1,4 +1,5 @@
-//! Closing an order: first the intention, then the attempts one by one, then the order and its stock.
+//! Closing an order: first the intention, then the attempts one by one, then the order and its
+//! stock.
 
 use crate::domain::attempt::{self, Attempt, AttemptEvent};
 use crate::domain::books::{Books, EntryKind, Kept};

@@ -1,9 +1,9 @@
 //! The fold of a batch: every change of orders, stock and money is decided here.
 //!
-//! The journal reads rows under lock into [`Books`], folds the commands of the batch in the order in
-//! which they arrived, and writes what the books have become. Each command is taken whole or refused
-//! by name: all its guards stand before its first effect, so that a refusal leaves no trace and one
-//! member never fails another.
+//! The journal reads rows under lock into [`Books`], folds the commands of the batch in the order
+//! in which they arrived, and writes what the books have become. Each command is taken whole or
+//! refused by name: all its guards stand before its first effect, so that a refusal leaves no trace
+//! and one member never fails another.
 
 mod closing;
 mod place;

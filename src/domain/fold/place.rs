@@ -162,8 +162,8 @@ fn enter(
     NewOrder { order, lines, address }
 }
 
-/// Nothing to pay: paid in the commit that creates it, without WeChat. The guard on stock has passed
-/// for every line, so the lines that wait for the payment fit too.
+/// Nothing to pay: paid in the commit that creates it, without WeChat. The guard on stock has
+/// passed for every line, so the lines that wait for the payment fit too.
 fn settle_free_order(books: &mut Books, order: &Order, now: Timestamp) {
     if order.amounts.pay.is_zero() {
         let paid = Paid { at: now, transaction: None };

@@ -292,8 +292,8 @@ fn keep_found_refund(books: &mut Books, payment: &Payment, found: &FoundRefund, 
     books.refunds.insert(refund.id, Kept::new(refund));
 }
 
-/// Which of our own refunds of a transaction a number names: a later copy of this database has asked
-/// for it. None: somebody else's.
+/// Which of our own refunds of a transaction a number names: a later copy of this database has
+/// asked for it. None: somebody else's.
 fn own_number(transaction: &TransactionId, number: &OutRefundNo) -> Option<i64> {
     (1..=REFUND_NUMBERS_MAX).find(|nth| out_refund_no(transaction, *nth).as_ref() == Some(number))
 }

@@ -1,8 +1,8 @@
 //! `POST /wechat/pay/v2/notify/{wxapp_id}`: payment notifications of API v2.
 //!
-//! Takes the bytes, hands them to the payment actor, and answers what WeChat wants to hear: HTTP 200
-//! with SUCCESS ends its repeats, everything else brings the notification again. Verifying, parsing
-//! and deciding are the engine's. The body is never logged.
+//! Takes the bytes, hands them to the payment actor, and answers what WeChat wants to hear: HTTP
+//! 200 with SUCCESS ends its repeats, everything else brings the notification again. Verifying,
+//! parsing and deciding are the engine's. The body is never logged.
 
 use std::time::Duration;
 

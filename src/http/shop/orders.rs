@@ -305,8 +305,8 @@ pub async fn pay_order(
     payments::prepay(&state, &shopper, &request, id).await.map(web::Json)
 }
 
-/// Gives an unpaid order up. `closing` is true when WeChat has not confirmed within some seconds; it
-/// goes on by itself.
+/// Gives an unpaid order up. `closing` is true when WeChat has not confirmed within some seconds;
+/// it goes on by itself.
 #[utoipa::path(post, path = "/api/v1/orders/{id}/cancel", tag = "orders",
     security(("buyer" = [])), params(("id" = i64, Path)),
     responses((status = 200, body = OrderJson), Refusals))]

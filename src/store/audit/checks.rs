@@ -1,7 +1,8 @@
 //! The seven invariants as queries that answer with what is wrong.
 //!
 //! Plain SQL that SQLite, PostgreSQL and MySQL understand; `{order}` and `{integer}` are spelled by
-//! the caller. Each query answers columns `a`, `b`, `c` (numbers) and `s` (text), as its words need.
+//! the caller. Each query answers columns `a`, `b`, `c` (numbers) and `s` (text), as its words
+//! need.
 
 /// One question to the database, and how a row of the answer reads.
 pub(super) struct Check {

@@ -1,8 +1,8 @@
 //! `buynow audit`: whether a database, live or not, keeps the invariants of the shop.
 //!
 //! All checks read one consistent snapshot on one connection. The comparing is done in SQL, so that
-//! only what is wrong travels; each check names at most [`BREACHES_MAX`] breaches and says when there
-//! are more. What the invariants are, and their queries: `checks.rs`.
+//! only what is wrong travels; each check names at most [`BREACHES_MAX`] breaches and says when
+//! there are more. What the invariants are, and their queries: `checks.rs`.
 
 mod checks;
 #[cfg(test)]

@@ -180,8 +180,8 @@ pub async fn binding(readers: &Readers, key: &KeyRef) -> Result<Option<KeyBindin
     Ok(found.into_iter().next().map(|(_, binding)| binding))
 }
 
-/// Adds all bound keys, page by page, of one snapshot: keys that are deleted meanwhile must not shift
-/// others from a page that is still to come to one that has been read.
+/// Adds all bound keys, page by page, of one snapshot: keys that are deleted meanwhile must not
+/// shift others from a page that is still to come to one that has been read.
 pub async fn each_key(readers: &Readers, mut add: impl FnMut(&KeyRef)) -> Result<(), StoreError> {
     let snapshot = readers.db().begin().await?;
     let mut pages = idempotency::Entity::find()
@@ -280,8 +280,8 @@ fn skus_of_lines(books: &Books) -> impl Iterator<Item = SkuId> {
     books.lines.values().flatten().map(|line| line.sku)
 }
 
-/// Goods of the SKUs that are bought, and of the lines that may be sold. Locked, because a limit for
-/// each buyer is counted after the lock, and because sales are counted on them.
+/// Goods of the SKUs that are bought, and of the lines that may be sold. Locked, because a limit
+/// for each buyer is counted after the lock, and because sales are counted on them.
 async fn load_goods(
     db: &impl ConnectionTrait,
     scope: &Scope,

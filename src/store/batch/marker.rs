@@ -20,9 +20,9 @@ pub async fn insert_marker(
     Ok(())
 }
 
-/// After a lost COMMIT, on a new connection: inserts the marker itself and word that it was us. Taken
-/// and committed, the batch never can commit; refused as a duplicate, either the batch has committed
-/// or we were here before, which [`is_fenced`] tells.
+/// After a lost COMMIT, on a new connection: inserts the marker itself and word that it was us.
+/// Taken and committed, the batch never can commit; refused as a duplicate, either the batch has
+/// committed or we were here before, which [`is_fenced`] tells.
 pub async fn insert_fence(
     db: &impl ConnectionTrait,
     marker: &Marker,

@@ -62,8 +62,8 @@ pub struct SeedGoods {
     pub skus: Vec<SeedSku>,
 }
 
-/// A property such as colour, with its values. Without ids everywhere they are numbered in the order
-/// of the file.
+/// A property such as colour, with its values. Without ids everywhere they are numbered in the
+/// order of the file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeedSpec {

@@ -1,8 +1,8 @@
 //! `buynow seed`: goods from a file into the database, repeatable by code, beside a running server.
 //!
-//! A SKU that is not there yet begins its ledger with `initial`; one whose stock the file changes gets
-//! an `import` entry. Every change of stock or terms raises the SKU's version, which is how a running
-//! server learns of it. What the file does not mention stays as it is.
+//! A SKU that is not there yet begins its ledger with `initial`; one whose stock the file changes
+//! gets an `import` entry. Every change of stock or terms raises the SKU's version, which is how a
+//! running server learns of it. What the file does not mention stays as it is.
 
 pub mod format;
 mod rows;

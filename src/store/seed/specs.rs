@@ -3,7 +3,8 @@
 use super::format::{SeedGoods, SeedValue};
 use crate::store::catalogue::{Spec, SpecValue};
 
-/// The properties and values of the file with their ids, or numbered in its order when any has none.
+/// The properties and values of the file with their ids, or numbered in its order when any has
+/// none.
 pub(super) fn specs(file: &SeedGoods) -> Vec<Spec> {
     let values = || file.specs.iter().flat_map(|spec| &spec.values);
     let named = file.specs.iter().all(|spec| spec.id.is_some())

@@ -51,8 +51,8 @@ pub enum RuleError {
 }
 
 impl FieldRule {
-    /// By the field's name, `thing12`. None: a type that has no rule here, such as the `keyword1` of
-    /// template messages.
+    /// By the field's name, `thing12`. None: a type that has no rule here, such as the `keyword1`
+    /// of template messages.
     pub fn of(field: &str) -> Option<Self> {
         Some(match field.trim_end_matches(|c: char| c.is_ascii_digit()) {
             "thing" => Self::Thing,

@@ -1,7 +1,7 @@
 //! What we ask of WeChat Pay, as typed values, and their fields on the wire.
 //!
-//! It adds what every request has (appid, mch_id, nonce_str, sign_type, sign). `sign_type` is always
-//! sent, also for MD5, so that both sides name what they use.
+//! It adds what every request has (appid, mch_id, nonce_str, sign_type, sign). `sign_type` is
+//! always sent, also for MD5, so that both sides name what they use.
 
 use std::fmt;
 

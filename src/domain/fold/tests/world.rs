@@ -73,8 +73,8 @@ pub struct World {
 }
 
 impl World {
-    /// Goods 1 (SKUs 11 and 12, deducted with the order, 100 fen), goods 2 (SKU 21, deducted with the
-    /// payment, 100 fen), goods 3 (SKU 31, free), each SKU with that many pieces.
+    /// Goods 1 (SKUs 11 and 12, deducted with the order, 100 fen), goods 2 (SKU 21, deducted with
+    /// the payment, 100 fen), goods 3 (SKU 31, free), each SKU with that many pieces.
     pub fn new(stock: i64) -> Self {
         let mut world = Self {
             books: Books::default(),
