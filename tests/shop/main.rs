@@ -7,8 +7,12 @@ mod support;
 
 mod api;
 mod bad_input;
+mod bad_wire;
 mod buy_now;
 mod carts;
+mod edge;
 mod errors;
+mod lists;
 mod repeats;
+mod shapes;
 mod tenants;
