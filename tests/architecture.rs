@@ -268,7 +268,7 @@ fn the_rules_are_pure() {
             });
             let word = DOMAIN_WORDS.iter().find(|word| line.contains(**word)).copied();
             if let Some(what) = foreign.or(word) {
-                found.push(format!("domain/{}:{number} {what}", source.path));
+                found.push(format!("{}:{number} {what}", source.path));
             }
         }
     }

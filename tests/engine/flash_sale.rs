@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::join_all;
+use buynow::sandbox::PayAction;
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
 use crate::support::{Reply, Shopper, TestApp};
@@ -90,6 +91,97 @@ async fn five_hundred_payments_at_once_settle_a_hundred_and_give_the_others_back
         *told.entry(message.title.as_str()).or_default() += 1;
     }
     assert_eq!(told, BTreeMap::from([("付款成功通知", PIECES), ("退款通知", surplus)]));
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+/// What one buyer of a lively crowd does with an order; `number` decides.
+async fn goes_on(app: &TestApp, shopper: &Shopper, placed: &Reply, number: usize) {
+    match number % 6 {
+        0 | 1 => drop(shopper.pays(placed.payment()).await),
+        2 => drop(shopper.acts(placed.payment(), PayAction::Twice).await),
+        3 => drop(shopper.cancels(placed.order_id()).await),
+        4 => {
+            // Pays and gives up at the same moment; either may win.
+            let (_, cancelled) =
+                join(shopper.pays(placed.payment()), shopper.cancels(placed.order_id())).await;
+            assert!(matches!(cancelled.status, 200 | 409), "{}", cancelled.text);
+        }
+        _ => drop(shopper.acts(placed.payment(), PayAction::Late).await),
+    }
+    app.run_reaper().await;
+}
+
+/// Pieces of a SKU in orders that are paid.
+fn sold(orders: &[Value], sku: i64) -> i64 {
+    let paid = orders.iter().filter(|order| order["state"] == "paid");
+    let lines = paid.flat_map(|order| order["lines"].as_array().unwrap());
+    let of_sku = lines.filter(|line| line["sku_id"] == json!(sku));
+    of_sku.map(|line| line["quantity"].as_i64().unwrap()).sum()
+}
+
+#[actix_rt::test]
+async fn a_crowd_that_buys_pays_and_gives_up_all_at_once_leaves_the_books_right() {
+    let app = TestApp::start().await;
+    let skus = [
+        app.a_sku_of("order", 1_000, 30).await,
+        app.a_sku_of("payment", 2_000, 20).await,
+        app.a_sku_of("order", 3_000, 10).await,
+    ];
+    let crowd = app.crowd(60).await;
+    let shopping = crowd.iter().enumerate().map(|(number, shopper)| {
+        let (app, one) = (&app, (skus[number % 3], 1));
+        let cart = [one, (skus[(number / 3 + 1) % 3], 1), one];
+        async move {
+            let placed = shopper.orders(&cart).await;
+            if placed.status == 409 {
+                placed.refused(409, "sold_out");
+                return None;
+            }
+            let placed = placed.expect(201);
+            goes_on(app, shopper, &placed, number).await;
+            Some((shopper, placed.order_id()))
+        }
+    });
+    let orders: Vec<(&Shopper, i64)> = join_all(shopping).await.into_iter().flatten().collect();
+    assert!(orders.len() >= 10, "{}", orders.len());
+    // What is left unpaid runs out, and late money lands on closed orders.
+    app.advance(1_000);
+    for _ in 0..5 {
+        app.run_reaper().await;
+        app.advance(60);
+        app.sandbox.run_due().await.unwrap();
+    }
+    app.finish_refunds().await;
+    let (orders, states) = look(&orders).await;
+    assert!(states.keys().all(|state| state == "paid" || state == "closed"), "{states:?}");
+    for order in &orders {
+        let open = order["refund"]["state"] == "open";
+        assert!(!open && order["closing"] == false, "{order}");
+    }
+    for (sku, stock) in skus.into_iter().zip([30, 20, 10]) {
+        assert_eq!(app.stock(sku).await, stock - sold(&orders, sku), "SKU {sku}");
+    }
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn goods_that_are_restocked_in_the_rush_are_sold_to_the_last_piece() {
+    let app = TestApp::start().await;
+    let sku = app.load("TEA", 1_000, 20).await;
+    let crowd = app.crowd(60).await;
+    let (early, late) = crowd.split_at(40);
+    let rush = join_all(early.iter().map(|shopper| shopper.buys(sku, 1)));
+    let (replies, _) = join(rush, app.load("TEA", 1_000, 30)).await;
+    let first = replies.iter().filter(|reply| reply.status == 201).count();
+    app.advance(1);
+    let left = app.stock(sku).await;
+    let replies = join_all(late.iter().map(|shopper| shopper.buys(sku, 1))).await;
+    let second = replies.iter().filter(|reply| reply.status == 201).count();
+    assert_eq!(second, usize::try_from(left).unwrap().min(late.len()), "{first}");
+    // The file set the stock to 30 when it was loaded, whatever had been sold before.
+    assert!((30..=50).contains(&(first + second + app.stock(sku).await as usize)));
     app.audit_is_clean().await;
     app.stop().await;
 }

@@ -9,6 +9,7 @@ mod api;
 mod bad_input;
 mod bad_wire;
 mod buy_now;
+mod buyers;
 mod carts;
 mod edge;
 mod errors;
