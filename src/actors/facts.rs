@@ -79,7 +79,11 @@ struct CountLater(oneshot::Receiver<()>, u32);
 
 impl Handler<CountLater> for Subject {
     type Result = ResponseActFuture<Self, ()>;
-    fn handle(&mut self, CountLater(go_on, number): CountLater, _: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        CountLater(go_on, number): CountLater,
+        _: &mut Self::Context,
+    ) -> Self::Result {
         let waiting = async move { drop(go_on.await) };
         Box::pin(waiting.into_actor(self).map(move |(), actor, _| actor.counted.push(number)))
     }

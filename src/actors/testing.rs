@@ -11,9 +11,7 @@ use actix::prelude::*;
 use actix_rt::Arbiter;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryOrder, Statement,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryOrder, Statement};
 use tokio::sync::{oneshot, watch};
 
 use super::goods::{self, Admit, AdmitError, GoodsActor};
@@ -26,11 +24,11 @@ use crate::domain::admission::PlaceRefusal;
 use crate::domain::fold::tests::world::{self, START, World};
 use crate::domain::fold::{Command, Outcome, Place, Placed};
 use crate::domain::id::{OrderId, WxappId};
-use crate::store::{Readers, Write};
 use crate::store::audit::audit;
 use crate::store::db::{open_readers, open_writer};
 use crate::store::ids::Ids;
 use crate::store::testing::{insert_goods, insert_sku};
+use crate::store::{Readers, Write};
 
 /// How old memory may be when it refuses, in milliseconds.
 pub const REFRESH_MS: i64 = 500;
@@ -147,7 +145,8 @@ impl Shop {
         let url = format!("sqlite://{}", dir.path().join("shop.db").display());
         fill(&url, &world, buyers).await;
         let readers = open_readers(&url, 4).await.unwrap();
-        let (clock, ids, probe) = (Clock::manual(START), Arc::new(Ids::default()), Probe::default());
+        let (clock, ids, probe) =
+            (Clock::manual(START), Arc::new(Ids::default()), Probe::default());
         let (engine, journal_arbiter) = (Arbiter::new(), Arbiter::new());
         let (sender, alive) = watch::channel(true);
         let settings = JournalSettings {
@@ -202,7 +201,12 @@ impl Shop {
     }
 
     /// As the order actor does it: admission, then the journal.
-    pub async fn buy(&self, key: &str, buyer: i64, items: &[(i64, i64)]) -> Result<Bought, NotBought> {
+    pub async fn buy(
+        &self,
+        key: &str,
+        buyer: i64,
+        items: &[(i64, i64)],
+    ) -> Result<Bought, NotBought> {
         self.send(&self.journal, self.place(key, buyer, items).await).await
     }
 

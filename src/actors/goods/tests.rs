@@ -38,7 +38,8 @@ async fn add_stock(shop: &Shop, sku: i64, pieces: i64) {
 #[actix::test]
 async fn two_hundred_buyers_for_fifty_pieces_buy_exactly_fifty() {
     let shop = Shop::start(50, 200).await;
-    let bought = join_all((1..=200).map(async |buyer| shop.buy("k", buyer, &[(11, 1)]).await)).await;
+    let bought =
+        join_all((1..=200).map(async |buyer| shop.buy("k", buyer, &[(11, 1)]).await)).await;
     let taken = bought.iter().filter(|result| result.is_ok()).count();
     let refused = bought.iter().filter(|result| **result == Err(sold_out(11, 0))).count();
     assert_eq!((taken, refused, shop.stock(11).await), (50, 150, 0));
@@ -55,7 +56,8 @@ async fn carts_of_several_skus_are_taken_whole_and_nothing_is_left_that_somebody
         2 => vec![(12, 1), (FREE_SKU, 1)],
         _ => vec![(FREE_SKU, 2), (11, 1), (12, 1)],
     };
-    let results = join_all((1..=200).map(async |buyer| shop.buy("k", buyer, &cart_of(buyer)).await)).await;
+    let results =
+        join_all((1..=200).map(async |buyer| shop.buy("k", buyer, &cart_of(buyer)).await)).await;
     let mut left = [(11, 60), (12, 60), (FREE_SKU, 60)];
     for (buyer, result) in (1..=200).zip(&results) {
         for (sku, quantity) in cart_of(buyer) {
@@ -68,7 +70,8 @@ async fn carts_of_several_skus_are_taken_whole_and_nothing_is_left_that_somebody
         assert!(expected >= 0);
     }
     for (buyer, result) in (1..=200).zip(&results) {
-        let fits = |(sku, quantity): &(i64, i64)| left.iter().any(|(id, n)| id == sku && n >= quantity);
+        let fits =
+            |(sku, quantity): &(i64, i64)| left.iter().any(|(id, n)| id == sku && n >= quantity);
         assert!(result.is_ok() || !cart_of(buyer).iter().all(fits), "buyer {buyer}: {result:?}");
     }
     shop.stop().await;
@@ -196,7 +199,8 @@ async fn only_lines_deducted_with_the_order_are_held() {
     let admitted = shop.goods().send(admit(&place)).await.unwrap().unwrap();
     assert_eq!((shop.held(11).await, shop.held(PAYMENT_SKU).await), (2, 0));
     assert_eq!(admitted.amounts.pay, fen(700));
-    let refusal = shop.goods().send(admit(&shop.place("k", 2, &[(PAYMENT_SKU, 6)]).await)).await.unwrap();
+    let refusal =
+        shop.goods().send(admit(&shop.place("k", 2, &[(PAYMENT_SKU, 6)]).await)).await.unwrap();
     let sold_out = PlaceRefusal::SoldOut { sku: sku_id(PAYMENT_SKU), available: 5 };
     assert_eq!(refusal.unwrap_err(), sold_out.into());
     drop(admitted);
@@ -232,7 +236,8 @@ async fn an_older_row_is_ignored() {
 #[actix::test]
 async fn a_quote_tells_each_lines_problem_and_holds_nothing() {
     let shop = Shop::start(3, 1).await;
-    let held = shop.goods().send(admit(&shop.place("k", 1, &[(11, 2)]).await)).await.unwrap().unwrap();
+    let held =
+        shop.goods().send(admit(&shop.place("k", 1, &[(11, 2)]).await)).await.unwrap().unwrap();
     let quoted = shop.goods().send(quote(&[(11, 2), (12, 3), (99, 1)])).await.unwrap().unwrap();
     let problems: Vec<_> = quoted.lines.iter().map(|line| line.problem).collect();
     let sold_out = PlaceRefusal::SoldOut { sku: sku_id(11), available: 1 };

@@ -135,7 +135,8 @@ async fn one_member_that_cannot_be_written_fails_alone() {
     let first = shop.place("k", 1, &[(11, 1)]).await;
     let number = first.order_no.clone();
     assert!(shop.send(&shop.journal, first).await.is_ok());
-    let mut places = join_all((2..=10).map(async |buyer| shop.place("k", buyer, &[(11, 1)]).await)).await;
+    let mut places =
+        join_all((2..=10).map(async |buyer| shop.place("k", buyer, &[(11, 1)]).await)).await;
     places[4].order_no = number;
     let sends = places.iter().map(|place| shop.send(&shop.journal, place.clone()));
     let bad = shop.journal.write(sql("INSERT INTO sku SELECT * FROM sku"));
@@ -159,7 +160,8 @@ async fn two_requests_with_one_key_in_one_batch_are_one_order() {
         tokio::join!(shop.buy("same", 1, &[(11, 1)]), shop.buy("same", 1, &[(11, 1)]))
     });
     let (first, second) = in_one_batch(&shop, busy(&shop).await, all, 2).await;
-    let ((Ok(Bought::New(order)), other) | (other, Ok(Bought::New(order)))) = (first, second) else {
+    let ((Ok(Bought::New(order)), other) | (other, Ok(Bought::New(order)))) = (first, second)
+    else {
         panic!("{first:?} {second:?}");
     };
     assert_eq!(other, Ok(Bought::Replay(order)));
@@ -184,7 +186,8 @@ async fn cancel_and_pay_in_one_batch_keep_the_money_and_the_goods_together() {
         let cancel = shop.submit(begin_closing(order, CloseReason::Buyer));
         let pay = shop.submit(settle(order, "TX1", 100));
         let (cancelled, paid) = if cancel_first {
-            in_one_batch(&shop, busy(&shop).await, Box::pin(async { tokio::join!(cancel, pay) }), 2).await
+            in_one_batch(&shop, busy(&shop).await, Box::pin(async { tokio::join!(cancel, pay) }), 2)
+                .await
         } else {
             let all = Box::pin(async { tokio::join!(pay, cancel) });
             let (paid, cancelled) = in_one_batch(&shop, busy(&shop).await, all, 2).await;
@@ -204,7 +207,9 @@ async fn one_notification_five_times_in_one_batch_counts_once() {
     let order = open_order(&shop).await;
     let all = join_all((0..5).map(|_| shop.submit(settle(order, "TX1", 100))).map(Box::pin));
     let outcomes = in_one_batch(&shop, busy(&shop).await, Box::pin(all), 5).await;
-    let settled = |outcome: &&Result<Outcome, _>| matches!(outcome, Ok(Outcome::Settled(Settlement::Settled)));
+    let settled = |outcome: &&Result<Outcome, _>| {
+        matches!(outcome, Ok(Outcome::Settled(Settlement::Settled)))
+    };
     assert_eq!(outcomes.iter().filter(settled).count(), 1);
     let late = shop.submit(settle(order, "TX2", 100)).await.unwrap();
     let surplus = Settlement::Surplus(SurplusReason::AlreadyPaid);
@@ -216,7 +221,8 @@ async fn one_notification_five_times_in_one_batch_counts_once() {
 async fn a_drain_writes_all_that_is_queued() {
     let shop = Shop::start(50, 30).await;
     let held = busy(&shop).await;
-    let mut all = Box::pin(join_all((1..=30).map(|buyer| Box::pin(shop.buy("k", buyer, &[(11, 1)])))));
+    let mut all =
+        Box::pin(join_all((1..=30).map(|buyer| Box::pin(shop.buy("k", buyer, &[(11, 1)])))));
     until_queued(&shop, &mut all, 30).await;
     let mut drained = Box::pin(shop.journal.drain());
     begin(&mut drained).await;
@@ -251,7 +257,8 @@ async fn a_writer_that_panics_is_fatal_and_never_silent() {
 async fn a_full_queue_is_busy_and_keeps_no_hold() {
     let shop = Shop::start_with(World::new(50), 10, 4).await;
     let held = busy(&shop).await;
-    let mut all = Box::pin(join_all((1..=10).map(|buyer| Box::pin(shop.buy("k", buyer, &[(11, 1)])))));
+    let mut all =
+        Box::pin(join_all((1..=10).map(|buyer| Box::pin(shop.buy("k", buyer, &[(11, 1)])))));
     while shop.goods_snapshot().await.admitted < 10 || shop.held(11).await > 4 {
         begin(&mut all).await;
     }
@@ -338,7 +345,8 @@ fn a_mini_program_takes_half_while_another_waits() {
 fn urgent_entries_go_first_and_leave_their_room_to_orders() {
     let mut queue = queue((0..30).map(|_| order_of(1)).chain((0..12).map(|_| urgent())));
     let batch = queue.take(20);
-    let first = batch.entries.iter().take_while(|e| matches!(e.command, Command::Settle(_))).count();
+    let first =
+        batch.entries.iter().take_while(|e| matches!(e.command, Command::Settle(_))).count();
     assert_eq!((first, batch.entries.len()), (12, 20));
     assert_eq!(queue.len(), 22);
 }
@@ -346,7 +354,8 @@ fn urgent_entries_go_first_and_leave_their_room_to_orders() {
 #[test]
 fn orders_keep_their_turn() {
     let numbered = |wxapp, id| entry(wxapp, place(id, 1, &[(11, 1)]));
-    let mut queue = queue((1..=6).map(|id| numbered(1, id)).chain([numbered(2, 7), numbered(2, 8)]));
+    let mut queue =
+        queue((1..=6).map(|id| numbered(1, id)).chain([numbered(2, 7), numbered(2, 8)]));
     let mut turns = Vec::new();
     while queue.len() > 0 {
         for entry in queue.take(4).entries {

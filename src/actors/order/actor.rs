@@ -115,7 +115,11 @@ impl Handler<PlaceOrder> for OrderActor {
 
 /// The request is under way until its fate is known. Whoever repeats it before is told `unavailable`
 /// again: its own hold would let it look sold out.
-fn forget(in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>, key: KeyRef, late: Option<LateAnswer>) {
+fn forget(
+    in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>,
+    key: KeyRef,
+    late: Option<LateAnswer>,
+) {
     let Some(late) = late else {
         in_flight.borrow_mut().remove(&key);
         return;
