@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::domain::time::Timestamp;
@@ -23,6 +23,27 @@ pub enum StoreError {
 impl StoreError {
     pub fn row(table: &'static str, what: impl std::fmt::Display) -> Self {
         Self::Row { table, what: what.to_string() }
+    }
+
+    /// Refused for what was said, not for how the database is doing: the same again meets the same.
+    pub fn is_about_content(&self) -> bool {
+        let error = match self {
+            Self::Row { .. } => return true,
+            Self::Database(DbErr::Exec(RuntimeErr::SqlxError(error))) => error,
+            Self::Database(DbErr::Query(RuntimeErr::SqlxError(error))) => error,
+            Self::Database(_) => return false,
+        };
+        let code = error.as_database_error().and_then(|error| error.code());
+        code.is_some_and(|code| is_content_code(&code))
+    }
+}
+
+/// SQLite: error, too big, constraint, mismatch, range, of whichever extended kind; PostgreSQL and
+/// MySQL: data exceptions and integrity violations, which have letters or five digits.
+fn is_content_code(code: &str) -> bool {
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 1 | 18 | 19 | 20 | 25),
+        Ok(_) | Err(_) => code.starts_with("22") || code.starts_with("23"),
     }
 }
 
@@ -185,6 +206,16 @@ pub fn take_serve_lock(database: &Path) -> Result<ServeLock, ServeLockError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn content_is_told_from_the_state_of_the_database() {
+        for code in ["19", "1299", "1555", "2067", "1", "20", "23505", "22001", "23000"] {
+            assert!(is_content_code(code), "{code}");
+        }
+        for code in ["5", "6", "13", "10", "778", "14", "8", "261", "40001", "57014", "53100"] {
+            assert!(!is_content_code(code), "{code}");
+        }
+    }
 
     #[test]
     fn the_file_of_an_sqlite_url_is_found() {
