@@ -96,7 +96,7 @@ impl Handler<PlaceOrder> for OrderActor {
             if under_way.request_hash != request_hash {
                 return Box::pin(async { Err(PlaceRefusal::KeyConflict.into()) });
             }
-            return under_way.outcome.clone().boxed_local();
+            return under_way.outcome.clone().map(repeated).boxed_local();
         }
         let (deps, in_flight, done) = (self.deps.clone(), self.in_flight.clone(), key.clone());
         let claim = KeyClaim { key: key.clone(), request_hash: request_hash.clone() };
@@ -111,6 +111,12 @@ impl Handler<PlaceOrder> for OrderActor {
         self.in_flight.borrow_mut().insert(key, under_way);
         outcome.boxed_local()
     }
+}
+
+/// What a repeat hears that has joined the first request: the same, but it is not the one that has
+/// placed the order.
+fn repeated(outcome: PlaceResult) -> PlaceResult {
+    outcome.map(|placed| PlacedOrder { replayed: true, ..placed })
 }
 
 /// The request is under way until its fate is known. Whoever repeats it before is told `unavailable`
@@ -188,6 +194,7 @@ async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) ->
     };
     let refused = match bound {
         Some(bound) if bound.request_hash == claim.request_hash => {
+            crate::metrics::replayed();
             return replay(deps, claim.key.user, bound.result).await;
         }
         Some(_) => PlaceRefusal::KeyConflict,
