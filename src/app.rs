@@ -3,7 +3,7 @@
 //! Only here is `wechat.mode` read: with `sandbox` the simulation is started and WeChat's addresses
 //! point to it; from here on nothing knows whom it talks to.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::actors::directory::{DirectoryError, ShopSettings};
 use crate::actors::engine::{Engine, EngineSettings};
 use crate::actors::journal::{CommitProbe, NoProbe};
 use crate::actors::notifier::NotifierSettings;
+use crate::actors::order::Placer;
 use crate::actors::reaper::ReaperSettings;
 use crate::clock::Clock;
 use crate::config::{self, Config, Mode, Problem};
@@ -26,6 +27,7 @@ use crate::domain::id::{InvalidId, WxappId};
 use crate::domain::money::Money;
 use crate::domain::notification::{Event, MessageTemplate, TemplateKind, Templates};
 use crate::domain::price::FreightPolicy;
+use crate::http::demo::DemoPage;
 use crate::http::{self, AppState, Parts};
 use crate::sandbox::{Sandbox, SandboxApp, SandboxConfig, SandboxHandle, SandboxTemplate};
 use crate::store::db::{self, ServeLock, ServeLockError};
@@ -40,7 +42,7 @@ use crate::wechat::message::MiniProgramState;
 pub enum AppError {
     #[error("{0}")]
     Config(Problem),
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {}", listen_trouble(.address, .source))]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot open the database {shown}: {source}")]
     Database { shown: String, source: StoreError },
@@ -74,6 +76,8 @@ pub struct Options {
     /// False: reaper and notifier run when they are told to.
     pub ticking: bool,
     pub probe: Arc<dyn CommitProbe>,
+    /// None: the journal places orders.
+    pub placer: Option<Arc<dyn Placer>>,
 }
 
 impl Default for Options {
@@ -84,6 +88,7 @@ impl Default for Options {
             sandbox_public: false,
             ticking: true,
             probe: Arc::new(NoProbe),
+            placer: None,
         }
     }
 }
@@ -109,8 +114,12 @@ impl App {
         let sealer = Arc::new(sealer(&config)?);
         let readers = open_database(&config, &sealer, &options.clock).await?;
         let sandbox = match config.wechat.mode {
-            Mode::Sandbox => Some(start_sandbox(&readers, &sealer, &options.clock).await?),
+            Mode::Sandbox => Some(start_sandbox(&readers, &sealer, &config, &options).await?),
             Mode::Live => None,
+        };
+        let demo = match &sandbox {
+            Some(sandbox) => Some(demo_page(sandbox, &readers, &sealer).await?),
+            None => None,
         };
         let public_url = config.public_url(address.port());
         let settings = engine_settings(&config, &options, sandbox.as_ref(), public_url);
@@ -127,9 +136,10 @@ impl App {
             readers: readers.clone(),
             ids: engine.ids.clone(),
             ready: is_ready,
+            alive: engine.alive.clone(),
             metrics: metrics(),
         }));
-        let server = serve(state, listener, workers, shutdown)?;
+        let server = serve(state, demo, listener, workers, shutdown)?;
         let url = format!("http://{address}");
         Ok(Self { engine, readers, sandbox, url, ready, server, shutdown, _lock: lock })
     }
@@ -169,6 +179,18 @@ impl App {
             sandbox.stop();
         }
         if died { Err(AppError::JournalDied) } else { Ok(()) }
+    }
+}
+
+fn listen_trouble(address: &SocketAddr, source: &std::io::Error) -> String {
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!(
+                "port {} is in use; stop the other server or take another --port",
+                address.port()
+            )
+        }
+        _ => source.to_string(),
     }
 }
 
@@ -251,18 +273,33 @@ fn templates(configured: &config::Templates) -> Templates {
 async fn start_sandbox(
     readers: &Readers,
     sealer: &Sealer,
-    clock: &Clock,
+    config: &Config,
+    options: &Options,
 ) -> Result<SandboxHandle, AppError> {
     let wxapps = wxapps::all(readers, sealer).await?;
     let config = SandboxConfig {
-        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        clock: clock.clone(),
+        // A phone that may reach the shop must reach its WeChat as well.
+        bind: SocketAddr::new(sandbox_ip(config, options)?, 0),
+        clock: options.clock.clone(),
         apps: wxapps.into_iter().map(sandbox_app).collect(),
     };
     let started = actix_web::web::block(move || Sandbox::start(config)).await;
     started
         .map_err(|error| AppError::Sandbox(std::io::Error::other(error)))?
         .map_err(AppError::Sandbox)
+}
+
+/// Where the platform shows a field: `amount2` second.
+fn position(field: &str) -> u32 {
+    let name = field.trim_end_matches(|c: char| c.is_ascii_digit());
+    field[name.len()..].parse().unwrap_or(u32::MAX)
+}
+
+fn sandbox_ip(config: &Config, options: &Options) -> Result<IpAddr, AppError> {
+    match options.sandbox_public {
+        true => config.listen_ip(true).map_err(AppError::Config),
+        false => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    }
 }
 
 fn sandbox_app(wxapp: Wxapp) -> SandboxApp {
@@ -274,10 +311,12 @@ fn sandbox_app(wxapp: Wxapp) -> SandboxApp {
             let known = fields.into_iter().find(|(key, _)| *key == field);
             known.map_or(field, |(_, label)| *label).to_owned()
         };
+        let mut fields: Vec<_> = template.data.keys().collect();
+        fields.sort_by_key(|field| position(field));
         SandboxTemplate {
             template_id: template.template_id.clone(),
             title: sample.map_or(event.as_str(), |sample| sample.title).to_owned(),
-            fields: template.data.keys().map(|field| (field.clone(), label(field))).collect(),
+            fields: fields.into_iter().map(|field| (field.clone(), label(field))).collect(),
         }
     };
     SandboxApp {
@@ -312,6 +351,7 @@ fn engine_settings(
             config::MiniprogramState::Trial => MiniProgramState::Trial,
             config::MiniprogramState::Formal => MiniProgramState::Formal,
         },
+        placer: options.placer.clone(),
     };
     EngineSettings {
         database_url: config.database.url.expose_secret().to_owned(),
@@ -345,15 +385,31 @@ fn metrics() -> Option<PrometheusHandle> {
     HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().ok()).clone()
 }
 
+/// The page to try the first mini-program.
+async fn demo_page(
+    sandbox: &SandboxHandle,
+    readers: &Readers,
+    sealer: &Sealer,
+) -> Result<DemoPage, AppError> {
+    let wxapps = wxapps::all(readers, sealer).await?;
+    let appid = wxapps.first().map_or("", |wxapp| &wxapp.appid);
+    Ok(DemoPage::new(sandbox.url(), appid))
+}
+
 fn serve(
     state: Data<AppState>,
+    demo: Option<DemoPage>,
     listener: TcpListener,
     workers: usize,
     shutdown: Duration,
 ) -> Result<Server, AppError> {
-    let mut server = HttpServer::new(move || http::app(state.clone()))
-        .disable_signals()
-        .shutdown_timeout(shutdown.as_secs());
+    http::keep_tidy(state.clone());
+    let app = move || {
+        let demo = demo.clone();
+        http::app(state.clone())
+            .configure(|routes| demo.into_iter().for_each(|demo| demo.add_to(routes)))
+    };
+    let mut server = HttpServer::new(app).disable_signals().shutdown_timeout(shutdown.as_secs());
     if workers > 0 {
         server = server.workers(workers);
     }

@@ -26,7 +26,7 @@ pub use error::{ConfigError, Problem};
 pub use load::{DEFAULT_FILE, ENV_PREFIX};
 pub use net::{Cidr, InvalidCidr};
 pub use sandbox::{SANDBOX_APPID, SandboxTemplate, sandbox_templates};
-pub use templates::{MESSAGE_FACTS, Template, TemplateKind, Templates};
+pub use templates::{Template, TemplateKind, Templates, facts_of};
 
 /// All settings.
 #[derive(Debug, Clone, Default, Deserialize)]

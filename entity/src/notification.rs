@@ -10,7 +10,7 @@ pub struct Model {
     pub wxapp_id: i64,
     pub user_id: i64,
     pub order_id: i64,
-    /// `order_paid`, `order_refunded`, `order_shipped`, `order_expiring`.
+    /// `order_paid` or `order_refunded`.
     pub event: String,
     /// The refund told of; else 0.
     pub ref_id: i64,

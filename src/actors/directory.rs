@@ -14,7 +14,7 @@ use actix_rt::ArbiterHandle;
 use super::goods::GoodsActor;
 use super::journal::JournalHandle;
 use super::messenger::MessengerActor;
-use super::order::{KeySet, OrderActor, OrderDeps};
+use super::order::{KeySet, OrderActor, OrderDeps, Placer};
 use super::payment::{PaymentActor, PaymentDeps, WechatPayV2};
 use crate::clock::Clock;
 use crate::domain::id::WxappId;
@@ -73,6 +73,8 @@ pub struct ShopSettings {
     pub call_timeout: Duration,
     pub refund_timeout: Duration,
     pub miniprogram_state: MiniProgramState,
+    /// None: the journal places orders.
+    pub placer: Option<Arc<dyn Placer>>,
 }
 
 /// What the directory starts actors with.
@@ -211,6 +213,7 @@ impl Directory {
             expire_seconds: deps.settings.order_expire_seconds,
             max: deps.settings.max_order,
             mailbox: deps.settings.mailbox,
+            placer: deps.settings.placer.clone(),
         };
         OrderActor::start_in_arbiter(&self.0.deps.engine, move |_| OrderActor::new(deps))
     }

@@ -102,13 +102,19 @@ impl Engine {
         Ok(Self { directory, journal, ids, reaper, notifier, alive, clockwork, arbiters })
     }
 
-    /// Stops what starts work, writes what was accepted, and ends the arbiters.
+    /// Stops what starts work, writes what was accepted, and ends.
     pub async fn stop(self) {
         if let Some(clockwork) = &self.clockwork {
             let _gone = clockwork.send(StopTicking).await;
         }
         let _gone = self.notifier.send(StopNotifier).await;
         self.journal.drain().await;
+    }
+}
+
+/// An engine that is let go does nothing any more. Without [`Engine::stop`] that is as after a crash.
+impl Drop for Engine {
+    fn drop(&mut self) {
         for arbiter in &self.arbiters {
             arbiter.stop();
         }

@@ -23,3 +23,8 @@ pub mod payment;
 pub mod reaper;
 
 pub use clockwork::Ticks;
+
+#[cfg(test)]
+mod facts;
+#[cfg(test)]
+pub(crate) mod testing;

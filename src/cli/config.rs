@@ -15,17 +15,16 @@ pub(super) enum ConfigCommand {
     Check,
 }
 
-pub(super) fn check(loaded: Result<Config, ConfigError>) -> ExitCode {
-    match loaded {
-        Ok(config) => {
-            print!("{}", summary(&config));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            error.problems().iter().for_each(|problem| eprintln!("buynow: {problem}"));
-            ExitCode::from(2)
-        }
-    }
+/// What sound settings come to.
+pub(super) fn check(config: &Config) -> ExitCode {
+    print!("{}", summary(config));
+    ExitCode::SUCCESS
+}
+
+/// Every problem of settings that are not, a line each.
+pub(super) fn refuse(error: &ConfigError) -> ExitCode {
+    error.problems().iter().for_each(|problem| eprintln!("buynow: {problem}"));
+    ExitCode::from(2)
 }
 
 /// What the settings come to, for people.

@@ -3,7 +3,11 @@
 //! Exit codes: 0 done; 1 the command did its work and found something wrong (audit, `demo --exit`);
 //! 2 it could not be done, with one line on standard error that says why.
 
+mod audit;
 mod config;
+mod demo;
+mod migrate;
+mod seed;
 mod serve;
 
 use std::path::PathBuf;
@@ -40,7 +44,7 @@ enum Command {
     Serve(ServeArgs),
     /// Try it: a shop with sample goods, a simulated WeChat, and one purchase to watch
     ///
-    /// Uses a database of its own (demo.db) and a free port unless --port names one. Makes one
+    /// Uses a database of its own (demo.db), and another port when server.port is taken. Makes one
     /// purchase over HTTP, from login to the message on the buyer's phone, says at each step what
     /// was verified, and then keeps serving: open the page it prints.
     Demo(DemoArgs),
@@ -57,7 +61,7 @@ enum Command {
     ///
     /// Goods and SKUs are known by their codes, so loading twice changes nothing. Prints the ids
     /// as JSON. A running server shows them within a second.
-    Seed(SeedArgs),
+    Seed(seed::SeedArgs),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -81,16 +85,6 @@ struct DemoArgs {
     exit: bool,
 }
 
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct SeedArgs {
-    /// JSON: {"goods":[{"name","code","category","images","specs","skus":[{"code","price_fen","stock"}]}]}
-    file: Option<PathBuf>,
-    /// Load the sample goods that `buynow demo` uses
-    #[arg(long)]
-    samples: bool,
-}
-
 /// Which port to listen on; for the commands that serve.
 #[derive(Debug, Args)]
 struct Port {
@@ -103,27 +97,40 @@ struct Port {
 pub fn run() -> ExitCode {
     let Cli { config, command } = Cli::parse();
     let loaded = Config::load(config.as_deref());
-    if let Command::Config(config::ConfigCommand::Check) = command {
-        return config::check(loaded);
+    if let (Command::Config(config::ConfigCommand::Check), Err(error)) = (&command, &loaded) {
+        return config::refuse(error);
     }
     let outcome = loaded.map_err(Into::into).and_then(|config| dispatch(command, config));
     outcome.unwrap_or_else(|error| fail(&error))
 }
 
 fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
-    crate::telemetry::init(&config.log);
-    actix_rt::System::new().block_on(async move {
-        match command {
-            Command::Serve(args) => serve::serve(args, config).await,
-            _ => anyhow::bail!("not in this build"),
-        }
-    })
+    let system = actix_rt::System::new();
+    match command {
+        Command::Serve(arguments) => system.block_on(serve::run(config, arguments)),
+        Command::Demo(arguments) => system.block_on(demo::run(config, arguments)),
+        Command::Migrate => system.block_on(migrate::run(config)),
+        Command::Audit => system.block_on(audit::run(config)),
+        Command::Seed(arguments) => system.block_on(seed::run(config, arguments)),
+        Command::Config(config::ConfigCommand::Check) => Ok(config::check(&config)),
+    }
 }
 
 /// One line on standard error, whatever the error is made of.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("buynow: {}", one_line(&format!("{error:#}")));
+    eprintln!("buynow: {}", one_line(&with_causes(error)));
     ExitCode::from(2)
+}
+
+/// The error and its causes, but for those that it has quoted itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| {
+        match (said.is_empty(), said.contains(&cause)) {
+            (true, _) => cause,
+            (_, true) => said,
+            _ => format!("{said}: {cause}"),
+        }
+    })
 }
 
 fn one_line(text: &str) -> String {
@@ -174,6 +181,13 @@ mod tests {
         assert!(parse("buynow seed --samples").is_ok());
         assert!(parse("buynow seed").is_err());
         assert!(parse("buynow seed goods.json --samples").is_err());
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let quoting = anyhow::anyhow!("no such file").context("cannot open x: no such file");
+        let error = quoting.context("cannot start");
+        assert_eq!(with_causes(&error), "cannot start: cannot open x: no such file");
     }
 
     #[test]

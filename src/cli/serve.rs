@@ -8,11 +8,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::ServeArgs;
 use crate::app::{App, Options};
 use crate::config::Config;
+use crate::telemetry;
 
-pub(super) async fn serve(args: ServeArgs, config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: Config, arguments: ServeArgs) -> anyhow::Result<ExitCode> {
+    telemetry::init(&config.log);
     let stop = asked_to_stop()?;
-    let options =
-        Options { port: args.port.port, sandbox_public: args.sandbox_public, ..Options::default() };
+    let options = Options {
+        port: arguments.port.port,
+        sandbox_public: arguments.sandbox_public,
+        ..Options::default()
+    };
     let app = App::start(config, options).await?;
     tracing::info!(url = app.url(), "buynow serves");
     app.run_until(stop).await?;

@@ -54,8 +54,6 @@ fn fill_secret(secret: &mut SecretString, default: &str) {
 fn slot<'a>(templates: &'a mut Templates, event: &str) -> &'a mut Option<Template> {
     match event {
         "order_refunded" => &mut templates.order_refunded,
-        "order_shipped" => &mut templates.order_shipped,
-        "order_expiring" => &mut templates.order_expiring,
         _ => &mut templates.order_paid,
     }
 }
@@ -81,25 +79,6 @@ pub fn sandbox_templates() -> Vec<SandboxTemplate> {
                 ("amount2", "退款金额", "{amount}"),
                 ("character_string3", "订单编号", "{order_no}"),
                 ("thing4", "退款原因", "{reason}"),
-            ],
-        ),
-        sample(
-            "order_shipped",
-            "发货通知",
-            &[
-                ("thing1", "商品", "{goods}"),
-                ("character_string2", "订单编号", "{order_no}"),
-                ("thing3", "物流公司", "{express_company}"),
-                ("character_string4", "物流单号", "{express_number}"),
-            ],
-        ),
-        sample(
-            "order_expiring",
-            "待付款提醒",
-            &[
-                ("thing1", "商品", "{goods}"),
-                ("amount2", "待付金额", "{amount}"),
-                ("time3", "截止时间", "{time}"),
             ],
         ),
     ]

@@ -6,21 +6,18 @@ use serde::Deserialize;
 
 use super::Problem;
 
-/// The facts that a template may quote as `{name}`.
-pub const MESSAGE_FACTS: [&str; 12] = [
-    "shop",
-    "goods",
-    "quantity",
-    "amount",
-    "order_id",
-    "order_no",
-    "time",
-    "reason",
-    "express_company",
-    "express_number",
-    "address",
-    "remark",
-];
+/// The facts that every template may quote as `{name}`.
+const FACTS: [&str; 6] = ["shop", "goods", "amount", "order_id", "order_no", "time"];
+
+/// The facts that the template of an event may quote: a fact without a value would leave its field
+/// empty, and WeChat refuses a message with an empty field.
+pub fn facts_of(event: &str) -> Vec<&'static str> {
+    let more: &[&str] = match event {
+        "order_refunded" => &["reason"],
+        _ => &[],
+    };
+    FACTS.iter().chain(more).copied().collect()
+}
 
 /// Field types of subscribe messages. Rule: subscribeMessage.send, "data".
 const FIELD_TYPES: [&str; 14] = [
@@ -46,21 +43,14 @@ const FIELD_TYPES: [&str; 14] = [
 pub struct Templates {
     pub order_paid: Option<Template>,
     pub order_refunded: Option<Template>,
-    pub order_shipped: Option<Template>,
-    pub order_expiring: Option<Template>,
 }
 
 impl Templates {
     /// Event and template, for those that are set.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Template)> {
-        [
-            ("order_paid", &self.order_paid),
-            ("order_refunded", &self.order_refunded),
-            ("order_shipped", &self.order_shipped),
-            ("order_expiring", &self.order_expiring),
-        ]
-        .into_iter()
-        .filter_map(|(event, template)| template.as_ref().map(|template| (event, template)))
+        [("order_paid", &self.order_paid), ("order_refunded", &self.order_refunded)]
+            .into_iter()
+            .filter_map(|(event, template)| template.as_ref().map(|template| (event, template)))
     }
 }
 
@@ -74,7 +64,7 @@ pub struct Template {
     pub page: String,
     #[serde(default)]
     pub kind: TemplateKind,
-    /// Field -> text with `{facts}`; see [`MESSAGE_FACTS`].
+    /// Field -> text with `{facts}`; see [`facts_of`].
     #[serde(default)]
     pub data: BTreeMap<String, String>,
 }
@@ -102,6 +92,7 @@ impl TemplateKind {
 /// What is wrong with the template of an event; `legacy` permits the retired kind.
 pub(super) fn problems(event: &str, template: &Template, legacy: bool) -> Vec<Problem> {
     let key = |name: &str| format!("wxapp.templates.{event}.{name}");
+    let facts = facts_of(event);
     let mut found = Vec::new();
     if template.template_id.is_empty() {
         found.push(Problem::new(key("template_id"), "is empty"));
@@ -119,15 +110,15 @@ pub(super) fn problems(event: &str, template: &Template, legacy: bool) -> Vec<Pr
         if !is_field(field, template.kind) {
             found.push(Problem::new(&key, field_rule(template.kind)));
         }
-        found.extend(unknown_facts(text).map(|fact| unknown_fact(&key, fact)));
+        found.extend(unknown_facts(text, &facts).map(|fact| unknown_fact(&key, fact, &facts)));
     }
-    let page = key("page");
-    found.extend(unknown_facts(&template.page).map(|fact| unknown_fact(&page, fact)));
+    let (page, text) = (key("page"), &template.page);
+    found.extend(unknown_facts(text, &facts).map(|fact| unknown_fact(&page, fact, &facts)));
     found
 }
 
-fn unknown_fact(key: &str, fact: &str) -> Problem {
-    let known = MESSAGE_FACTS.join("} {");
+fn unknown_fact(key: &str, fact: &str, facts: &[&str]) -> Problem {
+    let known = facts.join("} {");
     Problem::new(key, format!("{{{fact}}} is not known; facts are {{{known}}}"))
 }
 
@@ -151,9 +142,9 @@ fn field_rule(kind: TemplateKind) -> &'static str {
 }
 
 /// What stands in braces and is no fact.
-fn unknown_facts(text: &str) -> impl Iterator<Item = &str> {
+fn unknown_facts<'a>(text: &'a str, facts: &'a [&str]) -> impl Iterator<Item = &'a str> {
     text.split('{')
         .skip(1)
         .map(|rest| rest.split_once('}').map_or(rest, |(fact, _)| fact))
-        .filter(|fact| !MESSAGE_FACTS.contains(fact))
+        .filter(|fact| !facts.contains(fact))
 }

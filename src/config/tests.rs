@@ -302,8 +302,7 @@ fn templates_are_checked_field_by_field() {
         &template("data = { thing1 = \"{good}\" }"),
         &[],
         "wxapp.templates.order_paid.data.thing1 (config.toml): {good} is not known; facts are \
-         {shop} {goods} {quantity} {amount} {order_id} {order_no} {time} {reason} \
-         {express_company} {express_number} {address} {remark}",
+         {shop} {goods} {amount} {order_id} {order_no} {time}",
     );
     refused(
         &template("kind = \"template\"\ndata = { keyword1 = \"{goods}\" }"),

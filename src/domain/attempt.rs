@@ -128,6 +128,8 @@ pub fn apply(attempt: &mut Attempt, event: AttemptEvent) -> bool {
             true
         }
         (S::Requesting, E::Refused { code }) => set(attempt, S::Failed { code }),
+        // With a prepay_id it was open before, and may have been paid: only closing it at WeChat tells.
+        (S::Closing, E::Refused { .. }) if attempt.prepay.is_some() => false,
         (S::Closing, E::Refused { code }) => set(attempt, S::Failed { code }),
         (S::Requesting | S::Open, E::BeginClosing) => set(attempt, S::Closing),
         (S::Requesting | S::Open | S::Closing, E::ConfirmClosed) => set(attempt, S::Closed),
@@ -213,4 +215,172 @@ pub fn next_prepay_step(
 /// `time_expire` of a new attempt, chosen once: WeChat refuses one too near, and any change later.
 pub fn time_expire(order: &Order, now: Timestamp) -> Timestamp {
     order.expires_at.max(now.plus_seconds(EXPIRE_AHEAD_SECONDS))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::fold::tests::world::{EXPIRE_SECONDS, START, World};
+    use crate::domain::order::{CloseReason, Closing, Paid};
+
+    fn prepay(at: Timestamp) -> Prepay {
+        Prepay { id: "wx1".into(), at }
+    }
+
+    fn in_state(state: AttemptState) -> Attempt {
+        let mut world = World::new(1);
+        world.placed(1001, 1, &[(11, 1)]);
+        Attempt { state, ..world.started(2001, 1001) }
+    }
+
+    fn failed() -> AttemptState {
+        AttemptState::Failed { code: "X".into() }
+    }
+
+    /// What an event makes of each state, in the order of [`AttemptState`]; `-`: nothing.
+    #[track_caller]
+    fn check(event: AttemptEvent, expected: [&str; 6]) {
+        use AttemptState::*;
+        for (state, expected) in
+            [Requesting, Open, failed(), Closing, Closed, Paid].into_iter().zip(expected)
+        {
+            let before = in_state(state);
+            let mut after = before.clone();
+            let changed = apply(&mut after, event.clone());
+            let became = if changed { after.state.as_str() } else { "-" };
+            assert_eq!(became, expected, "{:?} + {event:?}", before.state);
+            assert!(changed || after == before, "{:?} + {event:?} changes in secret", before.state);
+        }
+    }
+
+    #[test]
+    fn the_table_of_an_attempts_life() {
+        check(AttemptEvent::Opened(prepay(START)), ["open", "open", "-", "closing", "-", "-"]);
+        check(AttemptEvent::Refused { code: "X".into() }, ["failed", "-", "-", "failed", "-", "-"]);
+        check(AttemptEvent::BeginClosing, ["closing", "closing", "-", "-", "-", "-"]);
+        check(AttemptEvent::ConfirmClosed, ["closed", "closed", "-", "closed", "-", "-"]);
+        check(AttemptEvent::Pay, ["paid", "paid", "paid", "paid", "paid", "-"]);
+    }
+
+    #[test]
+    fn a_refusal_does_not_end_an_attempt_that_has_been_open() {
+        let mut attempt = in_state(AttemptState::Closing);
+        attempt.prepay = Some(prepay(START));
+        assert!(!apply(&mut attempt, AttemptEvent::Refused { code: "ORDERPAID".into() }));
+        assert_eq!(attempt.state, AttemptState::Closing);
+    }
+
+    #[test]
+    fn an_answer_that_comes_while_closing_is_kept() {
+        let mut attempt = in_state(AttemptState::Closing);
+        assert!(apply(&mut attempt, AttemptEvent::Opened(prepay(START))));
+        assert_eq!(attempt.prepay, Some(prepay(START)));
+    }
+
+    #[test]
+    fn what_may_bring_money_is_live() {
+        use AttemptState::*;
+        let live = [Requesting, Open, failed(), Closing, Closed, Paid].map(|state| state.is_live());
+        assert_eq!(live, [true, true, false, true, false, false]);
+    }
+
+    /// An unpaid order with ten hours to pay, and its attempt.
+    fn long_order() -> (Order, Attempt) {
+        let mut world = World::new(1);
+        world.placed(1001, 1, &[(11, 1)]);
+        let attempt = world.started(2001, 1001);
+        let expires_at = START.plus_seconds(36_000);
+        let order = Order { expires_at, ..world.order(1001).clone() };
+        (order, Attempt { time_expire: expires_at, ..attempt })
+    }
+
+    #[track_caller]
+    fn check_step(attempt: &Attempt, after: i64, expected: PrepayStep) {
+        let (order, _) = long_order();
+        let step = next_prepay_step(&order, Some(attempt), START.plus_seconds(after));
+        assert_eq!(step, Ok(expected), "after {after} s");
+    }
+
+    #[test]
+    fn a_first_attempt_starts() {
+        let (order, _) = long_order();
+        assert_eq!(next_prepay_step(&order, None, START), Ok(PrepayStep::Start));
+    }
+
+    #[test]
+    fn a_prepay_id_is_signed_again_for_110_minutes() {
+        let (_, attempt) = long_order();
+        let attempt = Attempt { prepay: Some(prepay(START)), state: AttemptState::Open, ..attempt };
+        check_step(&attempt, 0, PrepayStep::Sign(prepay(START)));
+        check_step(&attempt, PREPAY_FRESH_SECONDS - 1, PrepayStep::Sign(prepay(START)));
+        check_step(&attempt, PREPAY_FRESH_SECONDS, PrepayStep::Repeat);
+    }
+
+    #[test]
+    fn a_lost_answer_is_asked_for_again_until_five_minutes_before_the_end() {
+        let (_, attempt) = long_order();
+        let last = 36_000 - REPEAT_MARGIN_SECONDS;
+        check_step(&attempt, 0, PrepayStep::Repeat);
+        check_step(&attempt, last - 1, PrepayStep::Repeat);
+        check_step(&attempt, last, PrepayStep::CloseFirst);
+        let old = Attempt { prepay: Some(prepay(START)), state: AttemptState::Open, ..attempt };
+        check_step(&old, last - 1, PrepayStep::Repeat);
+        check_step(&old, last, PrepayStep::CloseFirst);
+        let fresh = prepay(START.plus_seconds(last));
+        let fresh_one = Attempt { prepay: Some(fresh.clone()), ..old };
+        check_step(&fresh_one, last + 1, PrepayStep::Sign(fresh));
+    }
+
+    #[test]
+    fn a_prepay_id_is_not_signed_past_the_attempts_own_end() {
+        let (_, attempt) = long_order();
+        let time_expire = START.plus_seconds(600);
+        let attempt = Attempt { prepay: Some(prepay(START)), time_expire, ..attempt };
+        check_step(&attempt, 599, PrepayStep::Sign(prepay(START)));
+        check_step(&attempt, 600, PrepayStep::CloseFirst);
+    }
+
+    #[test]
+    fn an_attempt_that_shall_not_be_paid_is_closed_first() {
+        let (order, attempt) = long_order();
+        let open = Attempt { prepay: Some(prepay(START)), state: AttemptState::Open, ..attempt };
+        let closing = Attempt { state: AttemptState::Closing, ..open.clone() };
+        check_step(&closing, 0, PrepayStep::CloseFirst);
+        let amount = order.amounts.pay.checked_add(Money::from_fen(1)).unwrap();
+        check_step(&Attempt { amount, ..open }, 0, PrepayStep::CloseFirst);
+    }
+
+    #[test]
+    fn only_a_live_unpaid_order_is_payable() {
+        let (order, attempt) = long_order();
+        let closing =
+            Closing { since: START, reason: CloseReason::Buyer, next_at: START, tries: 0 };
+        let paid = Paid { at: START, transaction: None };
+        let closed = OrderState::Closed { at: START, reason: CloseReason::Buyer };
+        for (state, expected) in [
+            (OrderState::Unpaid(None), Ok(PrepayStep::Repeat)),
+            (OrderState::Unpaid(Some(closing)), Err(NotPayable::Closing)),
+            (OrderState::Paid(paid.clone()), Err(NotPayable::State("paid"))),
+            (closed, Err(NotPayable::State("closed"))),
+            (OrderState::Refunded { paid, at: START }, Err(NotPayable::State("refunded"))),
+        ] {
+            let order = Order { state, ..order.clone() };
+            assert_eq!(next_prepay_step(&order, Some(&attempt), START), expected);
+        }
+        let at_the_end = next_prepay_step(&order, Some(&attempt), order.expires_at);
+        assert_eq!(at_the_end, Err(NotPayable::Expired));
+    }
+
+    #[test]
+    fn time_expire_is_at_least_six_minutes_ahead() {
+        let mut world = World::new(1);
+        world.placed(1001, 1, &[(11, 1)]);
+        let order = world.order(1001);
+        let last = order.expires_at.plus_seconds(-EXPIRE_AHEAD_SECONDS);
+        assert_eq!(order.expires_at, START.plus_seconds(EXPIRE_SECONDS));
+        assert_eq!(time_expire(order, START), order.expires_at);
+        assert_eq!(time_expire(order, last), order.expires_at);
+        assert_eq!(time_expire(order, last.plus_seconds(1)), order.expires_at.plus_seconds(1));
+    }
 }

@@ -158,6 +158,8 @@ pub struct Books {
     pub incidents: Vec<Incident>,
     /// Free ids, the next one last.
     pub ids: Vec<i64>,
+    /// The first thing that a command needed and did not find. Such books must not be written.
+    pub(super) missing: Option<&'static str>,
 }
 
 impl Books {
@@ -171,16 +173,31 @@ impl Books {
         self.lines.get(&order).map_or(&[], Vec::as_slice)
     }
 
+    /// What a command needed and did not find, although the store should have read it or put it in.
+    /// None: the books may be written.
+    pub fn missing(&self) -> Option<&'static str> {
+        self.missing
+    }
+
+    /// Something is not here that should be: whatever was half done because of it must not last.
+    pub(super) fn miss(&mut self, what: &'static str) {
+        self.missing.get_or_insert(what);
+    }
+
     /// Takes a free id. The journal puts in as many as [`super::fold::ids_needed`] says.
     pub(super) fn draw<T: TryFrom<i64>>(&mut self) -> Option<T> {
-        self.ids.pop().and_then(|id| T::try_from(id).ok())
+        let id = self.ids.pop().and_then(|id| T::try_from(id).ok());
+        if id.is_none() {
+            self.miss("a free id");
+        }
+        id
     }
 
     /// Moves stock of one line and writes the ledger entry. Callers have checked that it fits.
     pub(super) fn move_stock(&mut self, line: &Line, delta: i64, kind: EntryKind, at: Timestamp) {
         let Some(id) = self.draw() else { return };
         let Some(kept) = self.skus.get_mut(&line.sku) else {
-            return;
+            return self.miss("the SKU of a line");
         };
         let sku = kept.change();
         sku.stock += delta;

@@ -124,8 +124,9 @@ text_id! {
     /// Our number of an attempt at WeChat (商户订单号): 6 to 32 of `0-9A-Za-z_-|*@`.
     /// Rule: unifiedorder, `out_trade_no`.
     OutTradeNo(6..=32, number_character),
-    /// WeChat's number of a payment (微信支付订单号).
-    TransactionId(1..=32, |byte| byte.is_ascii_graphic()),
+    /// WeChat's number of a payment (微信支付订单号): digits in practice. Our refund numbers are made of
+    /// it, so it has no character that they may not have.
+    TransactionId(1..=32, number_character),
     /// Our number of a refund at WeChat (商户退款单号): 1 to 64 of `0-9A-Za-z_-|*@`.
     OutRefundNo(1..=64, number_character),
     /// The key under which a request may be repeated (幂等键): 1 to 64 visible ASCII characters.

@@ -225,6 +225,8 @@ fn renumber(refund: &mut Refund, now: Timestamp) {
     match out_refund_no(&refund.transaction, refund.number) {
         Some(number) if refund.number <= REFUND_NUMBERS_MAX && refund.kind == RefundKind::Auto => {
             refund.out_refund_no = number;
+            // It was of the number that is closed.
+            refund.wechat_refund_id = None;
             refund.state = RefundState::Due;
             refund.next_at = Some(now);
         }
@@ -258,7 +260,6 @@ pub enum IncidentReason {
     UnknownNumber,
     WrongAmount,
     WrongAttach,
-    WrongMerchant,
     WrongMiniProgram,
 }
 
@@ -268,8 +269,118 @@ impl IncidentReason {
             Self::UnknownNumber => "unknown_number",
             Self::WrongAmount => "wrong_amount",
             Self::WrongAttach => "wrong_attach",
-            Self::WrongMerchant => "wrong_merchant",
             Self::WrongMiniProgram => "wrong_mini_program",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::fold::tests::world::{START, World, settle};
+
+    const NOW: Timestamp = START.plus_seconds(100);
+
+    fn in_state(state: RefundState) -> Refund {
+        let mut world = World::new(1);
+        world.open_order(1001, 1, &[(11, 1)]);
+        world.settled(settle(1001, "TX1", 100));
+        world.settled(settle(1001, "TX2", 100));
+        let next_at = (state != RefundState::Success).then_some(START);
+        Refund { state, next_at, ..world.refunds()[0].clone() }
+    }
+
+    fn states() -> [RefundState; 6] {
+        use RefundState::*;
+        [Due, Requested, Processing, Success, Abnormal, Failed { code: "X".into() }]
+    }
+
+    /// What an event makes of each state, in the order of [`states`]; `-`: nothing.
+    #[track_caller]
+    fn check(event: RefundEvent, expected: [&str; 6]) {
+        for (state, expected) in states().into_iter().zip(expected) {
+            let before = in_state(state);
+            let mut after = before.clone();
+            let changed = apply_refund(&mut after, event.clone(), NOW);
+            let became = if changed { after.state.as_str() } else { "-" };
+            assert_eq!(became, expected, "{:?} + {event:?}", before.state);
+            assert!(changed || after == before, "{:?} + {event:?} changes in secret", before.state);
+            let at_rest = matches!(after.state, RefundState::Success | RefundState::Failed { .. });
+            assert!(
+                !changed || at_rest == after.next_at.is_none(),
+                "{:?} is looked at again",
+                after.state
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_of_a_refunds_life() {
+        let later = NOW.plus_seconds(60);
+        let accepted = RefundEvent::Accepted { wechat_refund_id: Some("W".into()), look_at: later };
+        check(RefundEvent::Request, ["requested", "requested", "requested", "-", "-", "-"]);
+        check(accepted, ["processing", "processing", "processing", "-", "processing", "-"]);
+        check(
+            RefundEvent::Succeeded { at: NOW },
+            ["success", "success", "success", "-", "success", "-"],
+        );
+        check(RefundEvent::ClosedByWechat, ["due", "due", "due", "-", "due", "-"]);
+        check(RefundEvent::Abnormal, ["abnormal", "abnormal", "abnormal", "-", "abnormal", "-"]);
+        check(
+            RefundEvent::Failed { code: "ERROR".into() },
+            ["failed", "failed", "failed", "-", "failed", "-"],
+        );
+        check(
+            RefundEvent::TryAgain { at: later },
+            ["requested", "requested", "processing", "-", "abnormal", "-"],
+        );
+    }
+
+    #[test]
+    fn a_request_is_counted_and_keeps_its_number() {
+        let mut refund = in_state(RefundState::Due);
+        for tries in 1..=3 {
+            assert!(apply_refund(&mut refund, RefundEvent::Request, NOW));
+            assert_eq!((refund.tries, refund.out_refund_no.as_str()), (tries, "rTX2-1"));
+            let at = NOW.plus_seconds(60);
+            assert!(apply_refund(&mut refund, RefundEvent::TryAgain { at }, NOW));
+            assert_eq!(refund.next_at, Some(at));
+        }
+    }
+
+    #[test]
+    fn wechats_number_is_kept_when_it_is_not_repeated() {
+        let mut refund = in_state(RefundState::Requested);
+        for wechat_refund_id in [Some("W1".to_owned()), None] {
+            let accepted = RefundEvent::Accepted { wechat_refund_id, look_at: NOW };
+            assert!(apply_refund(&mut refund, accepted, NOW));
+            assert_eq!(refund.wechat_refund_id.as_deref(), Some("W1"));
+        }
+    }
+
+    #[test]
+    fn refundclose_takes_the_next_number_until_staff_must_look() {
+        let mut refund = in_state(RefundState::Processing);
+        for number in 2..=REFUND_NUMBERS_MAX {
+            refund.wechat_refund_id = Some("W".into());
+            assert!(apply_refund(&mut refund, RefundEvent::ClosedByWechat, NOW));
+            assert_eq!(refund.out_refund_no.as_str(), format!("rTX2-{number}"));
+            assert_eq!((refund.number, refund.state.clone()), (number, RefundState::Due));
+            assert_eq!((refund.next_at, refund.wechat_refund_id.clone()), (Some(NOW), None));
+        }
+        assert!(apply_refund(&mut refund, RefundEvent::ClosedByWechat, NOW));
+        assert_eq!(refund.state, RefundState::Failed { code: "REFUNDCLOSE".into() });
+        assert_eq!((refund.out_refund_no.as_str(), refund.next_at), ("rTX2-5", None));
+    }
+
+    #[test]
+    fn somebody_elses_refund_gets_no_number_of_ours() {
+        let refund = in_state(RefundState::Processing);
+        let mut refund = Refund { kind: RefundKind::External, ..refund };
+        let number = refund.out_refund_no.clone();
+        assert!(apply_refund(&mut refund, RefundEvent::ClosedByWechat, NOW));
+        assert_eq!(refund.state, RefundState::Failed { code: "REFUNDCLOSE".into() });
+        assert_eq!(refund.out_refund_no, number);
     }
 }

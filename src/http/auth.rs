@@ -59,6 +59,9 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Unknown => {
                 Self::invalid(APPID_HEADER, "no mini-program of this server")
             }
+            DirectoryError::Ambiguous => {
+                Self::invalid(APPID_HEADER, "needed: this server has several mini-programs")
+            }
             other => Self::unavailable(other),
         }
     }

@@ -32,6 +32,13 @@ pub async fn readyz(state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     if !*state.ready.borrow() {
         return Err(not_ready("server"));
     }
+    if !*state.alive.borrow() {
+        return Err(not_ready("journal"));
+    }
+    // Asking for a shop replaces actors of it that have died.
+    for shop in state.directory.shops() {
+        state.directory.shop(shop.wxapp.id).await.map_err(|_| not_ready("engine"))?;
+    }
     let ping = tokio::time::timeout(PING_WAIT, state.readers.ping()).await;
     if !matches!(ping, Ok(Ok(()))) {
         return Err(not_ready("database"));

@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod auth;
 pub mod callback;
 pub mod client_address;
+pub mod demo;
 pub mod error;
 pub mod extract;
 pub mod health;
@@ -18,6 +19,7 @@ pub mod session_cache;
 pub mod shop;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::App;
@@ -51,6 +53,8 @@ pub struct AppState {
     pub ids: Arc<Ids>,
     /// False: `/readyz` says so, a load balancer sends nobody any more, and nobody waits for WeChat.
     pub ready: watch::Receiver<bool>,
+    /// False: the journal can write no more.
+    pub alive: watch::Receiver<bool>,
     /// One for each order between admission and commit: the bound of the engine.
     pub permits: Arc<Semaphore>,
     pub limits: Limits,
@@ -67,26 +71,29 @@ pub struct Parts {
     pub journal: JournalHandle,
     pub readers: Readers,
     pub ids: Arc<Ids>,
+    /// False: the server is starting or going down.
     pub ready: watch::Receiver<bool>,
+    /// False: the journal can write no more.
+    pub alive: watch::Receiver<bool>,
     pub metrics: Option<PrometheusHandle>,
 }
 
 impl AppState {
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, clock, directory, journal, readers, ids, ready, metrics } = parts;
         Self {
-            permits: Arc::new(Semaphore::new(config.engine.queue_max)),
-            limits: Limits::new(&config.server),
+            permits: Arc::new(Semaphore::new(parts.config.engine.queue_max)),
+            limits: Limits::new(&parts.config.server),
             sessions: SessionCache::default(),
             refreshes: Refreshes::default(),
-            config,
-            clock,
-            directory,
-            journal,
-            readers,
-            ids,
-            ready,
-            metrics,
+            config: parts.config,
+            clock: parts.clock,
+            directory: parts.directory,
+            journal: parts.journal,
+            readers: parts.readers,
+            ids: parts.ids,
+            ready: parts.ready,
+            alive: parts.alive,
+            metrics: parts.metrics,
         }
     }
 
@@ -101,10 +108,28 @@ impl AppState {
     /// What must be done every few seconds, so that memory stays bounded.
     pub fn tidy(&self) {
         self.limits.forget_idle();
+        let free = self.permits.available_permits();
+        crate::metrics::depth("orders", self.config.engine.queue_max.saturating_sub(free));
         if let Some(metrics) = &self.metrics {
             metrics.run_upkeep();
         }
     }
+}
+
+/// How often memory is tidied.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// Tidies until the server goes down.
+pub fn keep_tidy(state: Data<AppState>) {
+    actix_web::rt::spawn(async move {
+        let mut tick = tokio::time::interval(TIDY_EVERY);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => state.tidy(),
+                () = state.going_down() => return,
+            }
+        }
+    });
 }
 
 /// The whole application: routes within their middleware, the outermost last.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
+
+use crate::domain::time::Timestamp;
 
 /// The database could not do what was asked, or holds what cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,11 @@ impl Write {
         self.0.push(statement);
         self
     }
+    /// Both, in this order, in one commit.
+    pub fn then(mut self, other: Write) -> Self {
+        self.0.extend(other.0);
+        self
+    }
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -59,6 +66,22 @@ impl Readers {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.0.ping().await?)
+    }
+    /// The database's own time: the one place where SQL is asked what time it is.
+    pub async fn database_time(&self) -> Result<Timestamp, StoreError> {
+        let sql = match self.backend() {
+            DbBackend::Sqlite => {
+                "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now_ms"
+            }
+            DbBackend::Postgres => {
+                "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms"
+            }
+            _ => "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED) AS now_ms",
+        };
+        let statement = Statement::from_string(self.backend(), sql);
+        let row = self.0.query_one_raw(statement).await?;
+        let row = row.ok_or_else(|| StoreError::row("(none)", "no time"))?;
+        Ok(Timestamp::from_millis(row.try_get("", "now_ms")?))
     }
     pub async fn close(self) -> Result<(), StoreError> {
         Ok(self.0.close().await?)

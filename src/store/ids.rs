@@ -4,7 +4,9 @@
 //! `id_block`, and what is left of a block when the process ends is lost. All kinds of ids come from
 //! the same row, so an id names one thing in the whole database.
 
-use std::sync::Mutex;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
@@ -21,36 +23,65 @@ const ROW: &str = "id";
 /// The ids that this process may use.
 #[derive(Default)]
 pub struct Ids {
-    free: Mutex<Vec<std::ops::Range<i64>>>,
+    pool: Mutex<Pool>,
     refilled: Notify,
+    thirst: Notify,
+}
+
+#[derive(Default)]
+struct Pool {
+    free: VecDeque<Range<i64>>,
+    /// The most that somebody waits for.
+    asked: i64,
 }
 
 impl Ids {
     /// Takes `count` ids, or none when so many are not there.
     pub fn try_draw(&self, count: usize) -> Option<Vec<i64>> {
-        let mut free = self.lock();
         let wanted = i64::try_from(count).ok()?;
-        if left(&free) < wanted {
-            return None;
-        }
-        let mut drawn = Vec::with_capacity(count);
-        while drawn.len() < count {
-            let range = free.first_mut()?;
-            match range.next() {
-                Some(id) => drawn.push(id),
-                None => drop(free.remove(0)),
-            }
-        }
-        Some(drawn)
+        let mut pool = self.lock();
+        (pool.left() >= wanted).then(|| pool.take(count))
     }
 
-    /// Takes `count` ids, waiting for the next block when there is none left.
+    /// The same; what is not there is asked for.
+    fn draw_or_ask(&self, count: usize) -> Option<Vec<i64>> {
+        let wanted = i64::try_from(count).ok()?;
+        let mut pool = self.lock();
+        if pool.left() < wanted {
+            pool.asked = Ord::max(pool.asked, wanted);
+            return None;
+        }
+        Some(pool.take(count))
+    }
+
+    /// Takes as many as there are, at most `count`.
+    pub fn draw_up_to(&self, count: usize) -> Vec<i64> {
+        self.lock().take(count)
+    }
+
+    /// Takes back ids that were drawn and not used; they are the next to be drawn.
+    pub fn give_back(&self, mut ids: Vec<i64>) {
+        ids.sort_unstable();
+        let mut pool = self.lock();
+        for run in ids.chunk_by(|left, right| left + 1 == *right).rev() {
+            if let [first, ..] = run {
+                let length = i64::try_from(run.len()).unwrap_or(0);
+                pool.free.push_front(*first..first + length);
+            }
+        }
+        drop(pool);
+        self.refilled.notify_waiters();
+    }
+
+    /// Takes `count` ids, far fewer than a block has; waits for the next block when so many are not
+    /// there.
     pub async fn draw(&self, count: usize) -> Vec<i64> {
         loop {
             let refilled = self.refilled.notified();
-            if let Some(ids) = self.try_draw(count) {
+            if let Some(ids) = self.draw_or_ask(count) {
                 return ids;
             }
+            self.cry();
             refilled.await;
         }
     }
@@ -64,33 +95,66 @@ impl Ids {
         }
     }
 
+    /// Asks for blocks although nothing else is to be committed.
+    pub fn cry(&self) {
+        self.thirst.notify_one();
+    }
+
+    /// Waits until somebody has asked for blocks.
+    pub async fn thirst(&self) {
+        self.thirst.notified().await;
+    }
+
+    /// Whether there are fewer ids than somebody waits for.
+    pub fn is_short(&self) -> bool {
+        let mut pool = self.lock();
+        let is_short = pool.left() < pool.asked;
+        if !is_short {
+            pool.asked = 0;
+        }
+        is_short
+    }
+
     /// How many blocks the next commit should take so that `needed` ids are there.
     pub fn blocks_wanted(&self, needed: usize) -> i64 {
         let needed = i64::try_from(needed).unwrap_or(i64::MAX / 2);
-        let missing = Ord::max(0, needed + LOW_WATER - left(&self.lock()));
+        let missing = Ord::max(0, needed + LOW_WATER - self.lock().left());
         (missing + BLOCK - 1) / BLOCK
     }
 
     /// Adds blocks that a commit has taken.
-    pub fn add(&self, block: std::ops::Range<i64>) {
-        self.lock().push(block);
+    pub fn add(&self, block: Range<i64>) {
+        self.lock().free.push_back(block);
         self.refilled.notify_waiters();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<std::ops::Range<i64>>> {
-        self.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn left(free: &[std::ops::Range<i64>]) -> i64 {
-    free.iter().map(|range| range.end - range.start).sum()
+impl Pool {
+    fn left(&self) -> i64 {
+        self.free.iter().map(|range| range.end - range.start).sum()
+    }
+
+    fn take(&mut self, count: usize) -> Vec<i64> {
+        let mut drawn = Vec::new();
+        while let Some(range) = self.free.front_mut() {
+            drawn.extend(range.by_ref().take(count - drawn.len()));
+            if range.is_empty() {
+                self.free.pop_front();
+            }
+            if drawn.len() == count {
+                break;
+            }
+        }
+        drawn
+    }
 }
 
 /// Takes blocks inside a transaction; they may be used once it has committed.
-pub async fn take_blocks(
-    db: &impl ConnectionTrait,
-    blocks: i64,
-) -> Result<std::ops::Range<i64>, DbErr> {
+pub async fn take_blocks(db: &impl ConnectionTrait, blocks: i64) -> Result<Range<i64>, DbErr> {
     use entity::id_block::{Column, Entity};
     let first = Query::insert()
         .into_table(Entity)
@@ -127,6 +191,31 @@ mod tests {
         assert_eq!(ids.try_draw(3), Some(vec![10, 11, 20]));
         assert_eq!(ids.try_draw(3), None);
         assert_eq!(ids.try_draw(2), Some(vec![21, 22]));
+    }
+
+    #[test]
+    fn ids_that_were_not_used_come_back_in_one_piece() {
+        let ids = Ids::default();
+        ids.add(10..20);
+        ids.add(30..32);
+        let mut drawn = ids.draw_up_to(100);
+        assert_eq!(drawn.len(), 12);
+        drawn.reverse();
+        ids.give_back(drawn.split_off(4));
+        assert_eq!(ids.lock().free.len(), 1, "runs, not single ids");
+        assert_eq!(ids.try_draw(8), Some((10..18).collect()));
+        assert!(ids.draw_up_to(1).is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_no_id_asks_for_blocks() {
+        let ids = Ids::default();
+        let refill = async {
+            ids.thirst().await;
+            ids.add(1..3);
+        };
+        let (drawn, ()) = tokio::join!(ids.draw(2), refill);
+        assert_eq!(drawn, [1, 2]);
     }
 
     #[tokio::test]

@@ -26,3 +26,5 @@ pub use db::{Readers, StoreError, Write};
 
 #[cfg(test)]
 mod read_tests;
+#[cfg(test)]
+pub(crate) mod testing;

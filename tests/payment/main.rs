@@ -12,6 +12,7 @@ mod goods_and_money;
 mod messages;
 mod notifications;
 mod prepay;
+mod races;
 mod records;
 mod refunds;
 mod surplus;

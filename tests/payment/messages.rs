@@ -3,6 +3,7 @@
 use buynow::config::{Template, TemplateKind};
 use buynow::sandbox::{Fault, FaultCode, FaultKind, Message, MessageKind, TokenAction};
 use futures_util::future::join;
+use sea_orm::ConnectionTrait as _;
 
 use crate::desk::*;
 use crate::support::{Shopper, TestApp};
@@ -208,6 +209,41 @@ async fn a_message_whose_answer_was_lost_twice_is_parked() {
     assert!(parked.starts_with("parked") || parked.starts_with("probably"), "{parked}");
     assert_eq!(calls(&untold.app, SEND).count, 2);
     assert_eq!(untold.arrived().len(), 1);
+    untold.ends_paid().await;
+}
+
+/// What a sender leaves behind that died between its claim and its result.
+async fn sender_died(untold: &Untold) {
+    let db = sea_orm::Database::connect(untold.app.database_url()).await.unwrap();
+    let until = untold.app.clock.now().plus_seconds(-1).as_millis();
+    let sql = format!(
+        "UPDATE notification SET state = 'sending', claim_token = 'dead', claim_until = {until}, \
+         tries = 1"
+    );
+    db.execute_unprepared(&sql).await.unwrap();
+    db.close().await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_message_whose_sender_died_is_sent_once_more() {
+    let untold = Untold::new().await;
+    sender_died(&untold).await;
+    untold.later(0).await;
+    assert_eq!(untold.state().await, "sent");
+    assert_eq!(untold.arrived().len(), 1);
+    untold.ends_paid().await;
+}
+
+#[actix_rt::test]
+async fn a_message_whose_sender_died_after_sending_has_probably_arrived() {
+    let untold = Untold::without_consent().await;
+    sender_died(&untold).await;
+    for _ in 0..5 {
+        untold.later(600).await;
+    }
+    // The consent was used up by the try that nobody knows of.
+    assert_eq!(untold.state().await, "probably_delivered 43101");
+    assert_eq!(calls(&untold.app, SEND).count, 1);
     untold.ends_paid().await;
 }
 

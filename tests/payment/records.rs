@@ -5,7 +5,7 @@ use std::time::Duration;
 use buynow::config::{Config, SANDBOX_APPID};
 use buynow::domain::id::{OutRefundNo, TransactionId};
 use buynow::domain::money::Money;
-use buynow::sandbox::PayAction;
+use buynow::sandbox::{Mode, PayAction, RefundStatus, SettingsChange};
 use buynow::wechat::pay::{Merchant, PayClient, PayConfig, RefundOf, RefundRequest};
 use buynow::wechat::sign::SignType;
 use serde_json::json;
@@ -180,6 +180,26 @@ async fn money_given_back_in_part_leaves_a_paid_order_with_its_refund() {
     assert_eq!(state_of(&order), "paid");
     assert_eq!(order["refund"], json!({"state": "part", "refunded_fen": 800}));
     assert_eq!(paid.app.stock(paid.sku).await, 3);
+    paid.ends_clean().await;
+}
+
+#[actix_rt::test]
+async fn money_that_is_still_on_its_way_back_makes_no_order_to_ship() {
+    let paid = Paid::new().await;
+    let by_hand = SettingsChange { refund: Some(Mode::Manual), ..Default::default() };
+    paid.app.sandbox.settings(by_hand);
+    paid.is_given_back_by_hand("by-hand-1", 2_000).await;
+    let order = paid.refreshes().await;
+    assert_eq!(state_of(&order), "refunded");
+    assert_eq!(order["refund"], json!({"state": "open", "refunded_fen": 0}));
+    paid.app.sandbox.set_refund("by-hand-1", RefundStatus::Success).unwrap();
+    for _ in 0..10 {
+        paid.app.advance(600);
+        paid.app.run_reaper().await;
+    }
+    let refund = json!({"state": "full", "refunded_fen": 2_000});
+    assert_eq!(paid.order().await["refund"], refund);
+    assert_eq!(calls(&paid.app, REFUND).count, 1);
     paid.ends_clean().await;
 }
 

@@ -5,4 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api;
 mod buy_now;
+mod carts;
+mod repeats;
+mod tenants;

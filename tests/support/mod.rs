@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod gate;
+pub mod process;
 mod shopper;
 
 use std::sync::Arc;
@@ -14,14 +16,16 @@ use buynow::actors::directory::Directory;
 use buynow::actors::journal::{CommitProbe, JournalHandle, NoProbe};
 use buynow::actors::notifier::{NotifierActor, RunNotifier};
 use buynow::actors::reaper::{Reaped, ReaperActor, RunReaper};
-use buynow::app::{App, Options};
+use buynow::app::{self, App, Options};
 use buynow::clock::{Clock, Timestamp};
 use buynow::config::{Config, Mode, SANDBOX_APPID};
 use buynow::domain::id::WxappId;
 use buynow::sandbox::SandboxHandle;
 use buynow::store::Readers;
 use buynow::store::audit::{AuditReport, audit};
+use buynow::store::db::open_writer;
 use buynow::store::seed::{SeedFile, seed_url};
+use futures_util::stream::{self, StreamExt as _};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -30,6 +34,15 @@ pub use shopper::{Reply, Shopper};
 
 /// 2026-11-25 18:00 in Beijing.
 pub const START: Timestamp = Timestamp::from_seconds(1_795_600_800);
+
+/// How many buyers of a crowd arrive side by side.
+const ARRIVING: usize = 64;
+
+/// The mini-program that every server has.
+pub const FIRST_SHOP: i64 = 10_001;
+/// The one that [`TestAppBuilder::second_shop`] adds.
+pub const SECOND_SHOP: i64 = 10_002;
+pub const SECOND_APPID: &str = "wx5a11d0b0e0000002";
 
 /// A running shop.
 pub struct TestApp {
@@ -45,6 +58,8 @@ pub struct TestApp {
     stop: Option<oneshot::Sender<()>>,
     stopped: Option<actix_rt::task::JoinHandle<()>>,
     database_url: String,
+    /// As it was started; for another start.
+    config: Config,
     _folder: Arc<tempfile::TempDir>,
 }
 
@@ -55,6 +70,9 @@ pub struct TestAppBuilder {
     clock: Clock,
     probe: Arc<dyn CommitProbe>,
     folder: Arc<tempfile::TempDir>,
+    second_shop: bool,
+    /// Instead of a free one.
+    port: Option<u16>,
 }
 
 impl TestAppBuilder {
@@ -77,6 +95,19 @@ impl TestAppBuilder {
         self.wechat = Some(wechat.clone());
         self
     }
+    /// With another mini-program beside the usual one, of a merchant of its own.
+    pub fn second_shop(mut self) -> Self {
+        self.second_shop = true;
+        self
+    }
+    /// With a WeChat that goes on when the shop ends, and a port that stays.
+    pub fn with_wechat_apart(mut self) -> Self {
+        self.config.server.port = process::free_port();
+        self.port = Some(self.config.server.port);
+        let wechat = process::wechat(self.clock.clone());
+        self = self.wechat(&wechat);
+        self
+    }
     /// On the same files as another one, which has been stopped.
     pub fn on(mut self, folder: Arc<tempfile::TempDir>, clock: Clock) -> Self {
         self.config.database.url = url_in(&folder);
@@ -87,14 +118,18 @@ impl TestAppBuilder {
     pub async fn start(self) -> TestApp {
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let url = secrecy::ExposeSecret::expose_secret(&self.config.database.url).to_owned();
+        if self.second_shop {
+            add_second_shop(&self.config, &self.clock).await;
+        }
         let options = Options {
             clock: self.clock.clone(),
-            port: Some(0),
+            port: Some(self.port.unwrap_or(0)),
             sandbox_public: false,
             ticking: false,
             probe: self.probe,
+            placer: None,
         };
-        let app = App::start(self.config, options).await.unwrap();
+        let app = App::start(self.config.clone(), options).await.unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
         TestApp {
             url: app.url().to_owned(),
@@ -111,9 +146,26 @@ impl TestAppBuilder {
                 app.run_until(async move { drop(stopping.await) }).await.unwrap();
             })),
             database_url: url,
+            config: self.config,
             _folder: self.folder,
         }
     }
+}
+
+/// A copy of the first mini-program under names of its own.
+async fn add_second_shop(config: &Config, clock: &Clock) {
+    use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _, Set};
+    let sealer = app::sealer(config).unwrap();
+    app::open_database(config, &sealer, clock).await.unwrap().close().await.unwrap();
+    let url = secrecy::ExposeSecret::expose_secret(&config.database.url);
+    let database = open_writer(url).await.unwrap();
+    let first = entity::wxapp::Entity::find_by_id(FIRST_SHOP).one(&database).await.unwrap();
+    let mut second = first.unwrap().into_active_model().reset_all();
+    second.id = Set(SECOND_SHOP);
+    second.appid = Set(SECOND_APPID.to_owned());
+    second.mch_id = Set("1900000002".to_owned());
+    second.insert(&database).await.unwrap();
+    database.close().await.unwrap();
 }
 
 fn url_in(folder: &tempfile::TempDir) -> SecretString {
@@ -135,6 +187,8 @@ impl TestApp {
             clock: Clock::manual(START),
             probe: Arc::new(NoProbe),
             folder,
+            second_shop: false,
+            port: None,
         }
     }
 
@@ -157,6 +211,23 @@ impl TestApp {
         self._folder.clone()
     }
 
+    /// Ends in the middle of whatever it does, and is started again on what is left. For a shop
+    /// with WeChat apart.
+    pub async fn crashes_and_restarts(mut self) -> Self {
+        let running = self.stopped.take().unwrap();
+        running.abort();
+        self.server.stop(false).await;
+        drop(running.await);
+        let wechat = Some(self.sandbox.clone());
+        let (config, folder) = (self.config.clone(), self._folder.clone());
+        let (clock, probe) = (self.clock.clone(), Arc::new(NoProbe));
+        drop(self);
+        let port = Some(config.server.port).filter(|_| wechat.is_some());
+        let builder =
+            TestAppBuilder { config, clock, probe, folder, wechat, second_shop: false, port };
+        builder.start().await
+    }
+
     /// Goods with one SKU, deducted when the order is placed.
     pub async fn a_sku(&self, price_fen: i64, stock: i64) -> i64 {
         self.a_sku_of("order", price_fen, stock).await
@@ -172,10 +243,21 @@ impl TestApp {
         self.seed(json!({ "goods": [goods] })).await[0]
     }
 
+    /// Goods with one SKU of this code; loaded again it changes price and stock.
+    pub async fn load(&self, code: &str, price_fen: i64, stock: i64) -> i64 {
+        let sku = json!({"code": code, "price_fen": price_fen, "stock": stock});
+        self.seed(json!({"goods": [{"name": "高山茶", "code": code, "skus": [sku]}]})).await[0]
+    }
+
     /// Loads goods as `buynow seed` does; the answer is the ids of all SKUs, in order.
     pub async fn seed(&self, file: Value) -> Vec<i64> {
+        self.seed_shop(FIRST_SHOP, file).await
+    }
+
+    /// The same for the mini-program with this id.
+    pub async fn seed_shop(&self, wxapp: i64, file: Value) -> Vec<i64> {
         let file = SeedFile::parse(file.to_string().as_bytes()).unwrap();
-        let wxapp = WxappId::parse(10_001).unwrap();
+        let wxapp = WxappId::parse(wxapp).unwrap();
         let seeded = seed_url(&self.database_url, wxapp, &file, self.clock.now()).await.unwrap();
         let seeded = serde_json::to_value(&seeded).unwrap();
         let goods = seeded["goods"].as_array().unwrap();
@@ -185,16 +267,36 @@ impl TestApp {
 
     /// A buyer who is logged in, has an address, and has agreed to all messages a few times.
     pub async fn shopper(&self, name: &str) -> Shopper {
-        Shopper::arrive(self, SANDBOX_APPID, name).await
+        Shopper::arrive(&self.url, &self.sandbox, SANDBOX_APPID, name).await
     }
 
     /// The same in another mini-program.
     pub async fn shopper_in(&self, appid: &str, name: &str) -> Shopper {
-        Shopper::arrive(self, appid, name).await
+        Shopper::arrive(&self.url, &self.sandbox, appid, name).await
+    }
+
+    /// The same in the second mini-program, see [`TestAppBuilder::second_shop`].
+    pub async fn second_shopper(&self, name: &str) -> Shopper {
+        Shopper::arrive(&self.url, &self.sandbox, SECOND_APPID, name).await
+    }
+
+    /// So many buyers, each with a phone, a log-in and an address; they arrive side by side.
+    pub async fn crowd(&self, buyers: usize) -> Vec<Shopper> {
+        let names = (0..buyers).map(|number| format!("buyer-{number}"));
+        let arriving = names.map(|name| async move { self.shopper(&name).await });
+        stream::iter(arriving).buffer_unordered(ARRIVING).collect().await
     }
 
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub fn reaper(&self) -> actix::Addr<ReaperActor> {
+        self.reaper.clone()
+    }
+
+    pub fn notifier(&self) -> actix::Addr<NotifierActor> {
+        self.notifier.clone()
     }
 
     pub async fn run_reaper(&self) -> Reaped {

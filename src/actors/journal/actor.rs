@@ -1,6 +1,6 @@
 //! The journal actor: takes entries in, and keeps one writer at work on them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub wake: Notify,
     pub snapshot: RefCell<Snapshot>,
     pub draining: RefCell<Option<oneshot::Sender<()>>>,
+    /// The writer writes no more.
+    pub ended: Cell<bool>,
 }
 
 /// Takes entries in; the writer beside it commits them.
@@ -64,7 +66,12 @@ impl Actor for JournalActor {
         let writer = Writer::new(self.settings.clone(), self.shared.clone());
         let (alive, shared) = (self.settings.alive.clone(), self.shared.clone());
         actix_rt::spawn(async move {
-            if AssertUnwindSafe(writer.run()).catch_unwind().await.is_err() {
+            let panicked = AssertUnwindSafe(writer.run()).catch_unwind().await.is_err();
+            shared.ended.set(true);
+            if let Some(drained) = shared.draining.take() {
+                let _gone = drained.send(());
+            }
+            if panicked {
                 tracing::error!("the journal's writer has panicked; the process must end");
                 shared.queue.borrow_mut().refuse_all(JournalError::Unavailable);
                 alive.send_replace(false);
@@ -110,6 +117,9 @@ impl Handler<Drain> for JournalActor {
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
         self.closing = true;
+        if self.shared.ended.get() {
+            return Box::pin(std::future::ready(()));
+        }
         let (done, drained) = oneshot::channel();
         *self.shared.draining.borrow_mut() = Some(done);
         self.shared.wake.notify_one();

@@ -9,6 +9,8 @@ pub enum Point {
     BeforeCommit,
     /// COMMIT was answered, nobody has been told.
     AfterCommit,
+    /// A batch whose fate was unknown has been kept from ever committing.
+    AfterFence,
 }
 
 /// How the commit goes on.
@@ -17,6 +19,8 @@ pub enum Verdict {
     GoOn,
     /// As if the database had failed here: before COMMIT the batch is lost, after it the answer is.
     Fail,
+    /// Before COMMIT: as if the connection had died with it; nothing is written and nobody knows.
+    Vanish,
 }
 
 /// Watches commits. Production has [`NoProbe`].

@@ -99,11 +99,11 @@ impl Queue {
         let alone = self.orders.iter().all(|entry| Some(entry.wxapp) == first);
         let share = if alone { room } else { room.div_ceil(2) };
         let mut taken: std::collections::HashMap<_, usize> = std::collections::HashMap::new();
-        let mut total_lines = 0;
+        let (mut orders, mut total_lines) = (0, 0);
         let mut later = VecDeque::new();
         while let Some(entry) = self.orders.pop_front() {
             let of_wxapp = taken.entry(entry.wxapp).or_default();
-            let full = batch.entries.len() >= room || total_lines >= BATCH_LINES_MAX;
+            let full = orders >= room || total_lines >= BATCH_LINES_MAX;
             if full {
                 later.push_back(entry);
                 break;
@@ -113,6 +113,7 @@ impl Queue {
                 continue;
             }
             *of_wxapp += 1;
+            orders += 1;
             total_lines += lines(&entry.command);
             batch.entries.push(entry);
         }

@@ -5,9 +5,11 @@
 //! COMMIT or ROLLBACK is closed and never used again.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use rand::RngCore as _;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, SqlErr};
 
@@ -19,7 +21,9 @@ use crate::actors::goods::{BatchDone, HoldId, HoldToken};
 use crate::domain::books::{Books, Kept};
 use crate::domain::fold::{Outcome, fold, ids_needed};
 use crate::domain::id::WxappId;
-use crate::store::batch::{Marker, insert_marker, load, purge_markers, save};
+use crate::store::batch::{
+    Marker, insert_fence, insert_marker, is_fenced, load, purge_markers, save,
+};
 use crate::store::db::{begin_write, open_writer};
 use crate::store::ids::take_blocks;
 use crate::store::{StoreError, Write};
@@ -75,26 +79,41 @@ impl Writer {
                 self.write(batch).await;
                 continue;
             }
-            if let Some(drained) = self.shared.draining.take() {
-                self.abandon_connection();
-                let _gone = drained.send(());
-                return;
+            if self.shared.draining.borrow().is_some() {
+                return self.close().await;
             }
-            self.shared.wake.notified().await;
+            let (shared, ids) = (self.shared.clone(), self.settings.ids.clone());
+            let (wake, thirst) = (shared.wake.notified(), ids.thirst());
+            if let Either::Right(_) = select(pin!(wake), pin!(thirst)).await
+                && ids.is_short()
+            {
+                self.refill_ids().await;
+            }
         }
     }
 
-    /// The first ids of this process, before anybody can place anything.
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the journal's connection did not close well");
+        }
+    }
+
+    /// The first ids of this process, and later ones when nothing else is committed. Without luck it
+    /// comes back after what is queued.
     async fn refill_ids(&mut self) {
-        let mut pause = PAUSE;
-        while self.settings.ids.blocks_wanted(0) > 0 {
-            match self.transact(&[], &[]).await {
-                Fate::Committed(done) => self.take_over_ids(&done),
-                Fate::Lost(error) => {
-                    tracing::warn!(%error, "no ids yet");
-                    self.pause(&mut pause).await;
-                }
-                Fate::Unknown(..) => {}
+        if self.settings.ids.blocks_wanted(0) == 0 {
+            return;
+        }
+        match self.transact(&[], &[]).await {
+            Fate::Committed(done) => drop(self.take_over_ids(*done)),
+            // The blocks may be lost; the next ones are not.
+            Fate::Unknown(..) => self.settings.ids.cry(),
+            Fate::Lost(error) => {
+                tracing::warn!(%error, "no ids yet");
+                self.pause(&mut PAUSE.clone()).await;
+                self.settings.ids.cry();
             }
         }
     }
@@ -185,26 +204,37 @@ impl Writer {
                 return Fate::Lost(error.into());
             }
         };
-        let done = match self.fill(&txn, &marker, commands, writes).await {
-            Ok(done) => done,
+        let mut pooled = Vec::new();
+        let fate = match self.fill(&txn, &marker, commands, writes, &mut pooled).await {
+            Ok(done) => self.commit(txn, done, marker).await,
             Err(error) => {
                 if txn.rollback().await.is_err() {
                     self.abandon_connection();
                 }
-                return Fate::Lost(error);
+                Fate::Lost(error)
             }
         };
-        self.commit(txn, done, marker).await
+        if let Fate::Lost(_) = fate {
+            self.settings.ids.give_back(pooled);
+        }
+        fate
     }
 
     async fn commit(&mut self, txn: DatabaseTransaction, done: Done, marker: Marker) -> Fate {
-        if self.settings.probe.at(Point::BeforeCommit).await == Verdict::Fail {
-            drop(txn.rollback().await);
-            let error = DbErr::Custom("the probe failed the batch".into());
-            return Fate::Lost(error.into());
+        match self.settings.probe.at(Point::BeforeCommit).await {
+            Verdict::GoOn => {}
+            Verdict::Fail => {
+                drop(txn.rollback().await);
+                let error = DbErr::Custom("the probe failed the batch".into());
+                return Fate::Lost(error.into());
+            }
+            Verdict::Vanish => {
+                drop(txn.rollback().await);
+                return self.unknown(done, marker);
+            }
         }
         let committed = txn.commit().await;
-        let lost = self.settings.probe.at(Point::AfterCommit).await == Verdict::Fail;
+        let lost = self.settings.probe.at(Point::AfterCommit).await != Verdict::GoOn;
         match committed {
             Ok(()) if !lost => Fate::Committed(Box::new(done)),
             Ok(()) => self.unknown(done, marker),
@@ -226,17 +256,19 @@ impl Writer {
         marker: &Marker,
         commands: &[crate::domain::fold::Command],
         writes: &[Write],
+        pooled: &mut Vec<i64>,
     ) -> Result<Done, StoreError> {
         let now = self.settings.clock.now();
         insert_marker(txn, marker, now).await?;
         let (mut books, claims) = load(txn, commands, now).await?;
-        let needed = commands.iter().map(ids_needed).sum();
+        let needed = ids_needed(&books, commands);
         let wanted = self.settings.ids.blocks_wanted(needed);
         let mut blocks = None;
         if wanted > 0 {
             blocks = Some(take_blocks(txn, wanted).await?);
         }
-        books.ids = self.draw_ids(needed, &mut blocks);
+        *pooled = self.settings.ids.draw_up_to(needed);
+        books.ids = with_fresh(pooled.clone(), needed, &mut blocks);
         let fold_one =
             |command: &crate::domain::fold::Command| fold(&mut books, command.clone(), now);
         let outcomes = commands.iter().map(fold_one).collect();
@@ -248,15 +280,6 @@ impl Writer {
             purge_markers(txn, now.plus_seconds(-MARKER_SECONDS)).await?;
         }
         Ok(Done { outcomes, books, blocks })
-    }
-
-    /// Ids for the fold: from what is free, else from the blocks that this transaction takes.
-    fn draw_ids(&self, needed: usize, blocks: &mut Option<std::ops::Range<i64>>) -> Vec<i64> {
-        if let Some(ids) = self.settings.ids.try_draw(needed) {
-            return ids;
-        }
-        let fresh = blocks.iter_mut().flat_map(|range| range.by_ref().take(needed));
-        fresh.collect()
     }
 
     async fn connect(&mut self) -> Result<DatabaseConnection, StoreError> {
@@ -298,34 +321,38 @@ impl Writer {
     async fn try_resolve(&mut self, marker: &Marker) -> Result<bool, StoreError> {
         let connection = self.connect().await?;
         let txn = begin_write(&connection).await?;
-        match insert_marker(&txn, marker, self.settings.clock.now()).await {
+        match insert_fence(&txn, marker, self.settings.clock.now()).await {
             Ok(()) => {
                 txn.commit().await?;
-                Ok(false)
+                match self.settings.probe.at(Point::AfterFence).await {
+                    Verdict::GoOn => Ok(false),
+                    _ => Err(DbErr::Custom("the probe lost the answer".into()).into()),
+                }
             }
             Err(error) if is_duplicate(&error) => {
                 txn.rollback().await?;
-                Ok(true)
+                Ok(!is_fenced(&connection, marker).await?)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn take_over_ids(&self, done: &Done) {
-        if let Some(block) = done.blocks.clone().filter(|block| !block.is_empty()) {
+    /// What a committed batch has left of its ids and blocks is free now.
+    fn take_over_ids(&self, done: Done) -> (Vec<Outcome>, Books) {
+        let Done { outcomes, mut books, blocks } = done;
+        self.settings.ids.give_back(std::mem::take(&mut books.ids));
+        if let Some(block) = blocks.filter(|block| !block.is_empty()) {
             self.settings.ids.add(block);
         }
+        (outcomes, books)
     }
 
     /// Tells the goods actors first, so that whoever hears of his order finds memory up to date.
     fn tell(&mut self, batch: Batch, done: Done) {
-        self.take_over_ids(&done);
-        for id in &done.books.ids {
-            self.settings.ids.add(*id..*id + 1);
-        }
+        let (outcomes, books) = self.take_over_ids(done);
         let (waiting, writes) = part(batch);
-        let waiting = self.end_holds(waiting, &done.books);
-        for (reply, outcome) in waiting.into_iter().zip(done.outcomes) {
+        let waiting = self.end_holds(waiting, &books);
+        for (reply, outcome) in waiting.into_iter().zip(outcomes) {
             crate::metrics::outcome(&outcome);
             let _gone = reply.send(Ok(outcome));
         }
@@ -371,6 +398,19 @@ impl Writer {
         }
         replies
     }
+}
+
+/// Ids for the fold: what was free, then what the blocks of this transaction bring; the lowest is
+/// drawn first, so that lines of an order are read back in the order of its cart.
+fn with_fresh(
+    mut ids: Vec<i64>,
+    needed: usize,
+    blocks: &mut Option<std::ops::Range<i64>>,
+) -> Vec<i64> {
+    let lacking = needed.saturating_sub(ids.len());
+    ids.extend(blocks.iter_mut().flat_map(|range| range.by_ref().take(lacking)));
+    ids.sort_unstable_by(|left, right| right.cmp(left));
+    ids
 }
 
 fn part(batch: Batch) -> (Vec<Waiting>, Vec<WriteRows>) {

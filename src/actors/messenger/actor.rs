@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 
+use tracing::Instrument as _;
+
 use super::protocol::*;
 use crate::clock::Clock;
 use crate::domain::notification::TemplateKind;
@@ -56,10 +58,12 @@ impl Handler<Login> for MessengerActor {
 
     fn handle(&mut self, login: Login, _: &mut Self::Context) -> Self::Result {
         let inner = self.inner.clone();
-        Box::pin(async move {
+        let span = login.span.clone();
+        let exchange = async move {
             let (appid, secret) = (&inner.wxapp.appid, &inner.wxapp.secret);
             code_to_session(&inner.client, appid, secret, &login.code).await
-        })
+        };
+        Box::pin(exchange.instrument(span))
     }
 }
 

@@ -19,6 +19,8 @@ pub use crate::wechat::message::{MessageError, Sent};
 #[rtype(result = "Result<WechatSession, LoginError>")]
 pub struct Login {
     pub code: String,
+    /// Of the request.
+    pub span: tracing::Span,
 }
 
 /// Sends one message.

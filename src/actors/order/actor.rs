@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use futures_util::FutureExt as _;
-use futures_util::future::{LocalBoxFuture, Shared};
+use futures_util::future::{BoxFuture, LocalBoxFuture, Shared};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
+
+use tracing::Instrument as _;
 
 use super::keys::KeySet;
 use super::protocol::*;
 use crate::actors::goods::{Admit, AdmitError, GoodsActor};
-use crate::actors::journal::{JournalError, JournalHandle};
+use crate::actors::journal::{JournalError, JournalHandle, LateAnswer};
 use crate::clock::Clock;
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::books::{KeyRef, Operation};
@@ -41,6 +43,14 @@ pub struct OrderDeps {
     /// The most that one order may cost.
     pub max: Money,
     pub mailbox: usize,
+    /// None: the journal.
+    pub placer: Option<Arc<dyn Placer>>,
+}
+
+/// Writes an order in some other way than the journal does. Only the benchmark has one: it measures
+/// the journal against one transaction for each order, behind the same edge and actors.
+pub trait Placer: Send + Sync {
+    fn place(&self, order: Place) -> BoxFuture<'static, Result<Outcome, JournalError>>;
 }
 
 /// Orders of one mini-program.
@@ -75,7 +85,7 @@ impl Handler<PlaceOrder> for OrderActor {
     type Result = ResponseFuture<PlaceResult>;
 
     fn handle(&mut self, order: PlaceOrder, _: &mut Self::Context) -> Self::Result {
-        let request_hash = request_hash(&order);
+        let (request_hash, span) = (request_hash(&order), order.span.clone());
         let key = KeyRef {
             wxapp: self.deps.wxapp,
             user: order.user,
@@ -86,23 +96,53 @@ impl Handler<PlaceOrder> for OrderActor {
             if under_way.request_hash != request_hash {
                 return Box::pin(async { Err(PlaceRefusal::KeyConflict.into()) });
             }
-            return under_way.outcome.clone().boxed_local();
+            return under_way.outcome.clone().map(repeated).boxed_local();
         }
         let (deps, in_flight, done) = (self.deps.clone(), self.in_flight.clone(), key.clone());
         let claim = KeyClaim { key: key.clone(), request_hash: request_hash.clone() };
         let outcome = async move {
-            let outcome = place(&deps, order, claim).await;
-            in_flight.borrow_mut().remove(&done);
+            let mut late = None;
+            let outcome = place(&deps, order, claim, &mut late).await;
+            forget(in_flight, done, late);
             outcome
         };
-        let outcome = outcome.boxed_local().shared();
+        let outcome = outcome.instrument(span).boxed_local().shared();
         let under_way = InFlight { request_hash, outcome: outcome.clone() };
         self.in_flight.borrow_mut().insert(key, under_way);
         outcome.boxed_local()
     }
 }
 
-async fn place(deps: &OrderDeps, order: PlaceOrder, claim: KeyClaim) -> PlaceResult {
+/// What a repeat hears that has joined the first request: the same, but it is not the one that has
+/// placed the order.
+fn repeated(outcome: PlaceResult) -> PlaceResult {
+    outcome.map(|placed| PlacedOrder { replayed: true, ..placed })
+}
+
+/// The request is under way until its fate is known. Whoever repeats it before is told `unavailable`
+/// again: its own hold would let it look sold out.
+fn forget(
+    in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>,
+    key: KeyRef,
+    late: Option<LateAnswer>,
+) {
+    let Some(late) = late else {
+        in_flight.borrow_mut().remove(&key);
+        return;
+    };
+    actix_rt::spawn(async move {
+        let _outcome = late.await;
+        in_flight.borrow_mut().remove(&key);
+    });
+}
+
+/// `late` is what the caller did not wait for, if the journal's answer takes too long.
+async fn place(
+    deps: &OrderDeps,
+    order: PlaceOrder,
+    claim: KeyClaim,
+    late: &mut Option<LateAnswer>,
+) -> PlaceResult {
     let admit = Admit {
         cart: order.cart.clone(),
         freight: order.freight,
@@ -115,9 +155,21 @@ async fn place(deps: &OrderDeps, order: PlaceOrder, claim: KeyClaim) -> PlaceRes
         Ok(Err(AdmitError::Unavailable)) | Err(_) => return Err(PlaceError::Unavailable),
     };
     let user = order.user;
-    let command = Command::Place(to_command(deps, order, claim.clone()).await);
+    let order = to_command(deps, order, claim.clone()).await;
     deps.keys.add(&claim.key);
-    let outcome = deps.journal.submit(deps.wxapp, command, Some(admitted.hold)).await;
+    let outcome = match &deps.placer {
+        None => {
+            let (wxapp, hold) = (deps.wxapp, Some(admitted.hold));
+            let command = Command::Place(order);
+            let (outcome, open) = deps.journal.submit_and_follow(wxapp, command, hold).await;
+            *late = open;
+            outcome
+        }
+        Some(placer) => {
+            admitted.hold.settle();
+            placer.place(order).await
+        }
+    };
     match outcome.map_err(to_place_error)? {
         Outcome::Placed(Ok(Placed::New(new))) => {
             let order = Arc::new(OrderView::of_new(*new));
@@ -142,6 +194,7 @@ async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) ->
     };
     let refused = match bound {
         Some(bound) if bound.request_hash == claim.request_hash => {
+            crate::metrics::replayed();
             return replay(deps, claim.key.user, bound.result).await;
         }
         Some(_) => PlaceRefusal::KeyConflict,
@@ -208,8 +261,8 @@ impl Handler<CancelOrder> for OrderActor {
     type Result = ResponseFuture<Result<Order, CancelError>>;
 
     fn handle(&mut self, cancel: CancelOrder, _: &mut Self::Context) -> Self::Result {
-        let deps = self.deps.clone();
-        Box::pin(async move {
+        let (deps, span) = (self.deps.clone(), cancel.span.clone());
+        let cancelling = async move {
             let begin = BeginClosing {
                 order: cancel.order,
                 reason: CloseReason::Buyer,
@@ -221,7 +274,8 @@ impl Handler<CancelOrder> for OrderActor {
                 Err(JournalError::Busy) => Err(CancelError::Busy),
                 Ok(_) | Err(_) => Err(CancelError::Unavailable),
             }
-        })
+        };
+        Box::pin(cancelling.instrument(span))
     }
 }
 

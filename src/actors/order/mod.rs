@@ -3,7 +3,9 @@
 mod actor;
 mod keys;
 pub mod protocol;
+#[cfg(test)]
+mod tests;
 
-pub use actor::{OrderActor, OrderDeps};
+pub use actor::{OrderActor, OrderDeps, Placer};
 pub use keys::KeySet;
 pub use protocol::*;

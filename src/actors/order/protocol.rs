@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use tracing::Span;
 
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::cart::{Cart, CartItem};
@@ -36,6 +37,8 @@ pub struct PlaceOrder {
     pub remark: String,
     pub expect_pay: Option<Money>,
     pub freight: FreightPolicy,
+    /// Of the request, so that its id stands on what is logged about it.
+    pub span: Span,
 }
 
 /// The order that the request has placed, now or before.
@@ -65,6 +68,7 @@ pub enum PlaceError {
 pub struct CancelOrder {
     pub order: OrderId,
     pub user: UserId,
+    pub span: Span,
 }
 
 /// Why an order was not cancelled.

@@ -9,6 +9,8 @@ use actix::prelude::*;
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, Shared};
 
+use tracing::Instrument as _;
+
 use super::protocol::*;
 use super::provider::PaymentProvider;
 use super::{closing, notify, prepay, refund};
@@ -87,7 +89,7 @@ impl Handler<Prepay> for PaymentActor {
     type Result = ResponseFuture<PrepayResult>;
 
     fn handle(&mut self, wanted: Prepay, _: &mut Self::Context) -> Self::Result {
-        let order = wanted.order;
+        let (order, span) = (wanted.order, wanted.span.clone());
         if let Some(under_way) = self.prepaying.borrow().get(&order) {
             let joined = under_way.clone();
             let inner = self.inner.clone();
@@ -102,7 +104,7 @@ impl Handler<Prepay> for PaymentActor {
             prepaying.borrow_mut().remove(&order);
             outcome
         };
-        let outcome = outcome.boxed_local().shared();
+        let outcome = outcome.instrument(span).boxed_local().shared();
         self.prepaying.borrow_mut().insert(order, outcome.clone());
         outcome.boxed_local()
     }
@@ -113,7 +115,9 @@ impl Handler<Notify> for PaymentActor {
 
     fn handle(&mut self, notice: Notify, _: &mut Self::Context) -> Self::Result {
         let inner = self.inner.clone();
-        Box::pin(async move { notify::notify(&inner, &notice.body).await })
+        let span = notice.span;
+        let body = notice.body;
+        Box::pin(async move { notify::notify(&inner, &body).await }.instrument(span))
     }
 }
 
@@ -122,7 +126,9 @@ impl Handler<CloseOrder> for PaymentActor {
 
     fn handle(&mut self, close: CloseOrder, _: &mut Self::Context) -> Self::Result {
         let inner = self.inner.clone();
-        Box::pin(async move { closing::close_order(&inner, close.order).await })
+        Box::pin(
+            async move { closing::close_order(&inner, close.order).await }.instrument(close.span),
+        )
     }
 }
 
@@ -131,7 +137,7 @@ impl Handler<AskWechat> for PaymentActor {
 
     fn handle(&mut self, ask: AskWechat, _: &mut Self::Context) -> Self::Result {
         let inner = self.inner.clone();
-        Box::pin(async move { closing::ask(&inner, ask.order).await })
+        Box::pin(async move { closing::ask(&inner, ask.order).await }.instrument(ask.span))
     }
 }
 

@@ -14,6 +14,8 @@
 
 use actix::prelude::*;
 
+use tracing::Span;
+
 use crate::actors::journal::JournalError;
 use crate::domain::attempt::NotPayable;
 use crate::domain::id::{OrderId, RefundId, UserId};
@@ -28,6 +30,8 @@ pub struct Prepay {
     pub user: UserId,
     /// The buyer's address, stored with the attempt.
     pub client_ip: String,
+    /// Of the request, so that its id stands on what is logged about WeChat's answer.
+    pub span: Span,
 }
 
 /// Why there are no payment parameters.
@@ -51,6 +55,7 @@ pub enum PrepayError {
 #[rtype(result = "NotifyReply")]
 pub struct Notify {
     pub body: Vec<u8>,
+    pub span: Span,
 }
 
 /// What WeChat is answered.
@@ -65,10 +70,11 @@ pub enum NotifyReply {
 }
 
 /// Closes the attempts of an order at WeChat that are not meant to be paid any more.
-#[derive(Debug, Clone, Copy, Message)]
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Closed, PaymentError>")]
 pub struct CloseOrder {
     pub order: OrderId,
+    pub span: Span,
 }
 
 /// How far closing has come.
@@ -81,10 +87,11 @@ pub enum Closed {
 }
 
 /// Asks WeChat whether an unpaid order is paid, and settles it if so.
-#[derive(Debug, Clone, Copy, Message)]
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), PaymentError>")]
 pub struct AskWechat {
     pub order: OrderId,
+    pub span: Span,
 }
 
 /// Asks for a refund, or how far it is.

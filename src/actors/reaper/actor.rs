@@ -11,7 +11,7 @@ use super::protocol::*;
 use crate::actors::directory::Directory;
 use crate::actors::journal::{JournalError, JournalHandle};
 use crate::actors::payment::{AskWechat, CloseOrder, WorkOnRefund};
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockSync};
 use crate::domain::attempt::Attempt;
 use crate::domain::fold::{BeginClosing, Command};
 use crate::domain::id::OrderId;
@@ -56,6 +56,7 @@ struct Inner {
     clock: Clock,
     settings: ReaperSettings,
     memory: RefCell<Memory>,
+    sync: RefCell<ClockSync>,
 }
 
 /// What may be forgotten: after a restart WeChat is asked once more.
@@ -74,8 +75,8 @@ impl ReaperActor {
         clock: Clock,
         settings: ReaperSettings,
     ) -> Self {
-        let memory = RefCell::default();
-        let inner = Inner { directory, journal, readers, clock, settings, memory };
+        let (memory, sync) = (RefCell::default(), RefCell::default());
+        let inner = Inner { directory, journal, readers, clock, settings, memory, sync };
         Self { inner: Rc::new(inner), running: false }
     }
 }
@@ -101,6 +102,9 @@ impl Handler<RunReaper> for ReaperActor {
 }
 
 async fn run(inner: &Inner) -> Reaped {
+    if !time_is_certain(inner).await {
+        return Reaped::default();
+    }
     let counted = |done: Result<usize, StoreError>| {
         done.unwrap_or_else(|error| {
             tracing::warn!(%error, "the reaper could not read");
@@ -118,6 +122,26 @@ async fn run(inner: &Inner) -> Reaped {
     }
     sweep(inner).await;
     reaped
+}
+
+/// While clock and database disagree about the time nothing is closed.
+async fn time_is_certain(inner: &Inner) -> bool {
+    if inner.clock.is_manual() {
+        return true;
+    }
+    match inner.readers.database_time().await {
+        Ok(time) => {
+            let certain = inner.sync.borrow_mut().observe(&inner.clock, time);
+            if !certain {
+                tracing::error!("clock and database disagree about the time; nothing is closed");
+            }
+            certain
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the database's time could not be read");
+            false
+        }
+    }
 }
 
 /// Orders whose time is over: from now on nobody can start to pay them.
@@ -157,7 +181,7 @@ async fn close(inner: &Inner) -> Result<usize, StoreError> {
 
 async fn close_one(inner: &Inner, due: OrderRef) {
     let Ok(shop) = inner.directory.shop(due.wxapp).await else { return };
-    match shop.payment.send(CloseOrder { order: due.order }).await {
+    match shop.payment.send(CloseOrder { order: due.order, span: tracing::Span::none() }).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::warn!(order = %due.order, %error, "closing is left for later"),
         Err(error) => tracing::warn!(order = %due.order, %error, "the payment actor is gone"),
@@ -195,7 +219,9 @@ fn is_due(inner: &Inner, attempt: &Attempt, now: Timestamp) -> bool {
 
 async fn ask_one(inner: &Inner, attempt: Attempt) {
     let Ok(shop) = inner.directory.shop(attempt.wxapp).await else { return };
-    if let Ok(Err(error)) = shop.payment.send(AskWechat { order: attempt.order }).await {
+    if let Ok(Err(error)) =
+        shop.payment.send(AskWechat { order: attempt.order, span: tracing::Span::none() }).await
+    {
         tracing::warn!(order = %attempt.order, %error, "WeChat could not be asked");
     }
 }

@@ -1,9 +1,9 @@
 //! Closing an order: first the intention, then the attempts one by one, then the order and its stock.
 
-use crate::domain::attempt::{self, AttemptEvent};
-use crate::domain::books::{Books, EntryKind};
+use crate::domain::attempt::{self, Attempt, AttemptEvent};
+use crate::domain::books::{Books, EntryKind, Kept};
 use crate::domain::id::{AttemptId, OrderId, UserId};
-use crate::domain::order::{CloseReason, Order, OrderEvent, OrderState, TransitionError};
+use crate::domain::order::{CloseReason, Line, Order, OrderEvent, OrderState, TransitionError};
 use crate::domain::time::Timestamp;
 
 /// The order shall be closed.
@@ -61,7 +61,8 @@ pub(super) fn close_attempt(
     close: CloseAttempt,
     now: Timestamp,
 ) -> Result<Order, ClosingRefusal> {
-    if let Some(kept) = books.attempts.get_mut(&close.attempt) {
+    let of_order = |kept: &&mut Kept<Attempt>| kept.get().order == close.order;
+    if let Some(kept) = books.attempts.get_mut(&close.attempt).filter(of_order) {
         let mut changed = kept.get().clone();
         if attempt::apply(&mut changed, AttemptEvent::ConfirmClosed) {
             *kept.change() = changed;
@@ -96,12 +97,22 @@ pub(super) fn finish_if_quiet(books: &mut Books, order: OrderId, now: Timestamp)
 
 /// Returns what the ledger shows as deducted; never more, whatever the goods say today.
 pub(super) fn return_stock(books: &mut Books, order: OrderId, kind: EntryKind, now: Timestamp) {
-    for line in books.lines.get(&order).cloned().unwrap_or_default() {
+    for line in lines(books, order) {
         let deducted = books.deducted.get(&line.id).copied().unwrap_or(0);
         if deducted > 0 {
             books.move_stock(&line, deducted, kind, now);
         }
     }
+}
+
+/// Lines of an order whose goods move. There is no order without: if they were not read, that must
+/// not pass for an order that moves nothing.
+pub(super) fn lines(books: &mut Books, order: OrderId) -> Vec<Line> {
+    let lines = books.lines_of(order).to_vec();
+    if lines.is_empty() {
+        books.miss("the lines of an order");
+    }
+    lines
 }
 
 /// From now on no attempt of the order is meant to be paid.

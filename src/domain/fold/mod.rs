@@ -10,7 +10,7 @@ mod place;
 mod refund;
 mod settle;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use closing::{BeginClosing, CloseAttempt, ClosingRefusal, PostponeClosing};
 pub use place::{KeyClaim, NewOrder, Place, Placed, StartAttempt, StartRefusal};
@@ -20,7 +20,7 @@ pub use settle::{FoundRefund, KeepIncident, Settle, Settlement, SurplusReason};
 use super::admission::PlaceRefusal;
 use super::attempt::{self, Attempt, AttemptEvent};
 use super::books::Books;
-use super::id::AttemptId;
+use super::id::{AttemptId, OrderId};
 use super::order::{self, Effect, Order, OrderEvent, TransitionError};
 use super::time::Timestamp;
 
@@ -61,20 +61,38 @@ pub struct RecordPrepay {
 }
 
 /// Lines that one order can have; bounds what a command may need.
-pub const LINES_MAX: usize = 100;
+pub const LINES_MAX: usize = 500;
 
-/// How many ids a command may draw at the most.
-pub fn ids_needed(command: &Command) -> usize {
+/// How many ids the commands may draw at the most, once the books are read: one for each ledger
+/// entry, and what each command writes besides.
+pub fn ids_needed(books: &Books, commands: &[Command]) -> usize {
+    commands.iter().map(|command| ids_of(books, command)).sum()
+}
+
+fn ids_of(books: &Books, command: &Command) -> usize {
     match command {
+        // Lines, their deductions, the message that a free order is paid.
         Command::Place(place) => 2 * place.cart.items().len() + 1,
-        Command::Settle(settle) => 2 * LINES_MAX + 3 + settle.refunds.len(),
-        Command::BeginClosing(_) | Command::CloseAttempt(_) => LINES_MAX,
+        // Payment, automatic refund and two messages, or an incident.
+        Command::Settle(settle) => {
+            lines_of_attempt(books, settle.attempt) + 4 + settle.refunds.len()
+        }
+        Command::RecordPrepay(record) => lines_of_attempt(books, record.attempt),
+        Command::BeginClosing(begin) => lines_of(books, begin.order),
+        Command::CloseAttempt(close) => lines_of(books, close.order),
         Command::KeepIncident(_) => 1,
-        Command::StartAttempt(_)
-        | Command::RecordPrepay(_)
-        | Command::PostponeClosing(_)
-        | Command::ChangeRefund(_) => 0,
+        Command::StartAttempt(_) | Command::PostponeClosing(_) | Command::ChangeRefund(_) => 0,
     }
+}
+
+fn lines_of_attempt(books: &Books, attempt: AttemptId) -> usize {
+    let known = books.attempts.get(&attempt);
+    known.map_or(LINES_MAX, |kept| lines_of(books, kept.get().order))
+}
+
+/// What is not in the books may come into them by a member of the same batch.
+fn lines_of(books: &Books, order: OrderId) -> usize {
+    books.lines.get(&order).map_or(LINES_MAX, Vec::len)
 }
 
 /// Applies one command to the books.
@@ -102,18 +120,21 @@ pub fn fold(books: &mut Books, command: Command, now: Timestamp) -> Outcome {
 fn record_prepay(books: &mut Books, record: RecordPrepay, now: Timestamp) -> Option<Attempt> {
     let kept = books.attempts.get_mut(&record.attempt)?;
     let mut attempt = kept.get().clone();
-    if attempt::apply(&mut attempt, record.event) {
-        *kept.change() = attempt.clone();
+    if !attempt::apply(&mut attempt, record.event) {
+        return Some(attempt);
     }
-    let order = attempt.order;
-    closing::finish_if_quiet(books, order, now);
+    *kept.change() = attempt.clone();
+    // Only a refusal ends an attempt, and only for it the store has read the order's lines.
+    if !attempt.state.is_live() {
+        closing::finish_if_quiet(books, attempt.order, now);
+    }
     Some(attempt)
 }
 
 /// Moves an order along and performs what that asks for. `order` must be in the books.
 fn transition(
     books: &mut Books,
-    order_id: super::id::OrderId,
+    order_id: OrderId,
     event: OrderEvent,
     now: Timestamp,
 ) -> Result<(), TransitionError> {
@@ -134,7 +155,7 @@ fn transition(
     Ok(())
 }
 
-fn perform(books: &mut Books, order: super::id::OrderId, effect: Effect, now: Timestamp) {
+fn perform(books: &mut Books, order: OrderId, effect: Effect, now: Timestamp) {
     match effect {
         Effect::Sell => settle::sell(books, order, now),
         Effect::ReturnStock(kind) => closing::return_stock(books, order, kind, now),
@@ -143,7 +164,7 @@ fn perform(books: &mut Books, order: super::id::OrderId, effect: Effect, now: Ti
     }
 }
 
-fn release_limits(books: &mut Books, order_id: super::id::OrderId) {
+fn release_limits(books: &mut Books, order_id: OrderId) {
     let Some(user) = books.orders.get(&order_id).map(|kept| kept.get().user) else {
         return;
     };

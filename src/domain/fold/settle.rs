@@ -8,8 +8,8 @@ use crate::domain::money::Money;
 use crate::domain::notification::{Event, Facts, NewNotification};
 use crate::domain::order::{Line, OrderEvent, OrderState, Paid};
 use crate::domain::payment::{
-    Incident, IncidentReason, Payment, PaymentEvidence, PaymentKind, Refund, RefundKind,
-    RefundState, out_refund_no,
+    Incident, IncidentReason, Payment, PaymentEvidence, PaymentKind, REFUND_NUMBERS_MAX, Refund,
+    RefundKind, RefundState, out_refund_no,
 };
 use crate::domain::time::Timestamp;
 
@@ -222,7 +222,9 @@ fn give_back(
             debug_assert!(closed.is_ok(), "an unpaid order can be closed");
         }
         SurplusReason::Refunded => return_whole(books, attempt.order, &settle, now),
-        SurplusReason::OrderClosed | SurplusReason::AlreadyPaid | SurplusReason::OtherAmount => {}
+        // The attempt is final by now; an order that was only waiting for it can be closed.
+        SurplusReason::OtherAmount => super::closing::finish_if_quiet(books, attempt.order, now),
+        SurplusReason::OrderClosed | SurplusReason::AlreadyPaid => {}
     }
     if let Some(payment) = payment.filter(|_| rest > Money::ZERO) {
         refund_surplus(books, &payment, rest, reason, now);
@@ -274,7 +276,10 @@ fn keep_found_refund(books: &mut Books, payment: &Payment, found: &FoundRefund, 
     let Some(mut refund) = new_refund(books, payment, number.clone(), found.amount, now) else {
         return;
     };
-    refund.kind = RefundKind::External;
+    match own_number(&payment.evidence.transaction, number) {
+        Some(nth) => refund.number = nth,
+        None => refund.kind = RefundKind::External,
+    }
     refund.wechat_refund_id = found.wechat_refund_id.clone();
     refund.success_at = found.success_at;
     if found.success_at.is_some() {
@@ -287,6 +292,12 @@ fn keep_found_refund(books: &mut Books, payment: &Payment, found: &FoundRefund, 
     books.refunds.insert(refund.id, Kept::new(refund));
 }
 
+/// Which of our own refunds of a transaction a number names: a later copy of this database has asked
+/// for it. None: somebody else's.
+fn own_number(transaction: &TransactionId, number: &OutRefundNo) -> Option<i64> {
+    (1..=REFUND_NUMBERS_MAX).find(|nth| out_refund_no(transaction, *nth).as_ref() == Some(number))
+}
+
 fn refund_surplus(
     books: &mut Books,
     payment: &Payment,
@@ -295,7 +306,7 @@ fn refund_surplus(
     now: Timestamp,
 ) {
     let Some(number) = out_refund_no(&payment.evidence.transaction, 1) else {
-        return;
+        return books.miss("a number for a refund");
     };
     let Some(mut refund) = new_refund(books, payment, number, amount, now) else {
         return;
@@ -342,9 +353,10 @@ pub(super) fn sell(books: &mut Books, order: OrderId, now: Timestamp) {
     for line in waiting {
         books.move_stock(&line, -line.quantity.pieces(), EntryKind::Payment, now);
     }
-    for line in books.lines.get(&order).map_or(&[][..], Vec::as_slice) {
-        if let Some(kept) = books.goods.get_mut(&line.goods) {
-            kept.change().sales += line.quantity.pieces();
+    for line in super::closing::lines(books, order) {
+        match books.goods.get_mut(&line.goods) {
+            Some(kept) => kept.change().sales += line.quantity.pieces(),
+            None => books.miss("the goods of a line"),
         }
     }
 }

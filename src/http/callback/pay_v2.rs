@@ -49,7 +49,12 @@ async fn hand_over(state: &AppState, wxapp: &str, body: Vec<u8>) -> NotifyReply 
         Err(_) => return NotifyReply::Unavailable,
     };
     // A notification whose answer comes too late goes on: it is committed, and the repeat finds it.
-    match tokio::time::timeout(ANSWER_WITHIN, shop.payment.send(Notify { body })).await {
+    match tokio::time::timeout(
+        ANSWER_WITHIN,
+        shop.payment.send(Notify { body, span: tracing::Span::current() }),
+    )
+    .await
+    {
         Ok(Ok(reply)) => reply,
         Ok(Err(_)) | Err(_) => NotifyReply::Unavailable,
     }

@@ -126,6 +126,7 @@ fn command(
         remark: text("remark", &remark, 0, 255)?,
         expect_pay,
         freight: shopper.shop.wxapp.freight,
+        span: tracing::Span::current(),
     })
 }
 
@@ -279,7 +280,8 @@ async fn refreshed(
         return Ok(web::Json(order.into()));
     }
     // What WeChat says is settled by the engine; when it says nothing, the order is shown as it is.
-    let asked = shopper.shop.payment.send(AskWechat { order: order.id });
+    let asked =
+        shopper.shop.payment.send(AskWechat { order: order.id, span: tracing::Span::current() });
     match tokio::time::timeout(REFRESH_WAIT, asked).await {
         Ok(Ok(Ok(()))) => own(state, shopper, order.id).await.map(|order| web::Json(order.into())),
         Ok(Ok(Err(error))) => {
@@ -313,7 +315,7 @@ pub async fn cancel_order(
     shopper: Shopper,
     PathId(id): PathId<OrderId>,
 ) -> Result<web::Json<OrderJson>, ApiError> {
-    let cancel = CancelOrder { order: id, user: shopper.user };
+    let cancel = CancelOrder { order: id, user: shopper.user, span: tracing::Span::current() };
     let cancelled = shopper.shop.order.send(cancel).await.map_err(ApiError::unavailable)?;
     if let Some(refused) = cancelled.err().and_then(refusals::cancel) {
         return Err(refused);
@@ -323,7 +325,10 @@ pub async fn cancel_order(
         return Ok(web::Json(order.into()));
     }
     let wait = Duration::from_millis(state.config.engine.cancel_wait_ms);
-    let closed = tokio::time::timeout(wait, shopper.shop.payment.send(CloseOrder { order: id }));
+    let closed = tokio::time::timeout(
+        wait,
+        shopper.shop.payment.send(CloseOrder { order: id, span: tracing::Span::current() }),
+    );
     if let Ok(Ok(Err(error))) = closed.await {
         tracing::warn!(%error, order = %id, "an order could not be closed at once");
     }

@@ -62,7 +62,7 @@ pub async fn prepay(
 ) -> Result<Payment, ApiError> {
     let client = of_request(request, &state.config.server.trusted_proxies);
     let client_ip = client.map_or_else(|| "127.0.0.1".to_owned(), |client| client.to_string());
-    let prepay = Prepay { order, user: shopper.user, client_ip };
+    let prepay = Prepay { order, user: shopper.user, client_ip, span: tracing::Span::current() };
     let prepaying = shopper.shop.payment.send(prepay);
     let payment = tokio::select! {
         payment = prepaying => payment.map_err(ApiError::unavailable)?,

@@ -62,7 +62,11 @@ pub async fn log_in(
     Json(body): Json<LogIn>,
 ) -> Result<web::Json<LoggedIn>, ApiError> {
     let code = text("code", &body.code, 1, 128)?;
-    let asked = shop.messenger.send(Login { code }).await.map_err(ApiError::unavailable)?;
+    let asked = shop
+        .messenger
+        .send(Login { code, span: tracing::Span::current() })
+        .await
+        .map_err(ApiError::unavailable)?;
     let session = asked.map_err(login_error)?;
     let user = find_or_make(&state, &shop, &session.openid).await?;
     let (token, expires_at) = open(&state, &shop, user.id).await?;

@@ -10,7 +10,7 @@ use entity::{
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    QueryFilter, QueryOrder, QuerySelect, Set, TransactionTrait,
 };
 
 use super::super::db::{Readers, StoreError};
@@ -145,22 +145,33 @@ fn claim_row(claim: &KeyClaim, order: OrderId, now: Timestamp) -> idempotency::A
 }
 
 /// What keys are bound to.
-async fn read_keys<'a>(
+pub(super) async fn read_keys<'a>(
     db: &impl ConnectionTrait,
     keys: impl Iterator<Item = &'a KeyRef>,
 ) -> Result<Vec<(KeyRef, KeyBinding)>, StoreError> {
-    let mut any = Condition::any();
-    for key in keys {
-        any = any.add(
-            Condition::all()
-                .add(idempotency::Column::WxappId.eq(key.wxapp.get()))
-                .add(idempotency::Column::UserId.eq(key.user.get()))
-                .add(idempotency::Column::Operation.eq(key.operation.as_str()))
-                .add(idempotency::Column::Key.eq(key.key.as_str())),
-        );
+    let mut found = Vec::new();
+    for any in any_of(keys) {
+        let rows = idempotency::Entity::find().filter(any).all(db).await?;
+        found.extend(rows.into_iter().map(read_key).collect::<Result<Vec<_>, _>>()?);
     }
-    let rows = idempotency::Entity::find().filter(any).all(db).await?;
-    rows.into_iter().map(read_key).collect()
+    Ok(found)
+}
+
+/// SQLite takes expressions up to a depth of 1,000; each alternative adds one.
+const KEYS_MAX: usize = 250;
+
+/// Conditions that hold for some of the keys each, and together for all.
+pub(super) fn any_of<'a>(keys: impl Iterator<Item = &'a KeyRef>) -> Vec<Condition> {
+    let is = |key: &&KeyRef| {
+        Condition::all()
+            .add(idempotency::Column::WxappId.eq(key.wxapp.get()))
+            .add(idempotency::Column::UserId.eq(key.user.get()))
+            .add(idempotency::Column::Operation.eq(key.operation.as_str()))
+            .add(idempotency::Column::Key.eq(key.key.as_str()))
+    };
+    let keys: Vec<&KeyRef> = keys.collect();
+    let any = |keys: &[&KeyRef]| keys.iter().map(is).fold(Condition::any(), Condition::add);
+    keys.chunks(KEYS_MAX).map(any).collect()
 }
 
 /// What one key is bound to, if it is.
@@ -169,17 +180,20 @@ pub async fn binding(readers: &Readers, key: &KeyRef) -> Result<Option<KeyBindin
     Ok(found.into_iter().next().map(|(_, binding)| binding))
 }
 
-/// Adds all bound keys, page by page.
+/// Adds all bound keys, page by page, of one snapshot: keys that are deleted meanwhile must not shift
+/// others from a page that is still to come to one that has been read.
 pub async fn each_key(readers: &Readers, mut add: impl FnMut(&KeyRef)) -> Result<(), StoreError> {
+    let snapshot = readers.db().begin().await?;
     let mut pages = idempotency::Entity::find()
         .order_by_asc(idempotency::Column::CreatedAt)
-        .paginate(readers.db(), 10_000);
+        .paginate(&snapshot, 10_000);
     while let Some(page) = pages.fetch_and_next().await? {
         for row in page {
             add(&read_key(row)?.0);
         }
     }
-    Ok(())
+    drop(pages);
+    Ok(snapshot.rollback().await?)
 }
 
 fn read_key(row: idempotency::Model) -> Result<(KeyRef, KeyBinding), StoreError> {

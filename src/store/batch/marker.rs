@@ -9,9 +9,7 @@ use crate::domain::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marker(pub String);
 
-/// Inserts a marker. Inside a batch it is the first statement; after a lost COMMIT the same insert on
-/// a new connection tells the fate: refused as a duplicate, the batch has committed; taken, it never
-/// can.
+/// Inserts a marker: the first statement of a batch.
 pub async fn insert_marker(
     db: &impl ConnectionTrait,
     marker: &Marker,
@@ -20,6 +18,29 @@ pub async fn insert_marker(
     let row = ActiveModel { id: Set(marker.0.clone()), created_at: Set(now.as_millis()) };
     Entity::insert(row).exec_without_returning(db).await?;
     Ok(())
+}
+
+/// After a lost COMMIT, on a new connection: inserts the marker itself and word that it was us. Taken
+/// and committed, the batch never can commit; refused as a duplicate, either the batch has committed
+/// or we were here before, which [`is_fenced`] tells.
+pub async fn insert_fence(
+    db: &impl ConnectionTrait,
+    marker: &Marker,
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    let row = |id: String| ActiveModel { id: Set(id), created_at: Set(now.as_millis()) };
+    let rows = [row(marker.0.clone()), row(fence(marker))];
+    Entity::insert_many(rows).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// Whether a batch was kept from committing: its marker is ours, not its own.
+pub async fn is_fenced(db: &impl ConnectionTrait, marker: &Marker) -> Result<bool, DbErr> {
+    Ok(Entity::find_by_id(fence(marker)).one(db).await?.is_some())
+}
+
+fn fence(marker: &Marker) -> String {
+    format!("{}-no", marker.0)
 }
 
 /// Deletes markers older than `before`.

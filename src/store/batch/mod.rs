@@ -7,9 +7,11 @@
 mod load;
 mod marker;
 mod save;
+#[cfg(test)]
+mod tests;
 
 pub use load::{Claims, binding, each_key, load};
-pub use marker::{Marker, insert_marker, purge_markers};
+pub use marker::{Marker, insert_fence, insert_marker, is_fenced, purge_markers};
 pub use save::save;
 
 /// SQLite takes 32,766 bound values in one statement.

@@ -6,24 +6,27 @@ use entity::{
 };
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
+    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait,
     IntoActiveModel, Iterable, QueryFilter, Set,
 };
 
 use super::super::db::StoreError;
 use super::super::rows;
 use super::VALUES_MAX;
-use super::load::Claims;
+use super::load::{Claims, any_of};
 use crate::domain::books::{Books, Kept};
 use crate::domain::time::Timestamp;
 
-/// Writes the books.
+/// Writes the books; refuses those of a command that did not find what it needed.
 pub async fn save(
     db: &impl ConnectionTrait,
     books: &Books,
     claims: &Claims,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    if let Some(missing) = books.missing() {
+        return Err(StoreError::row("books", format_args!("{missing} is missing")));
+    }
     save_keys(db, books, claims, now).await?;
     save_orders(db, books).await?;
     save_payments(db, books, now).await?;
@@ -38,20 +41,14 @@ async fn save_keys(
     claims: &Claims,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut refused = Condition::any();
+    let mut refused = Vec::new();
     let mut again = Vec::new();
     for (key, claimed) in &claims.0 {
         let kept = books.keys.get(key);
         if kept == Some(claimed) {
             continue;
         }
-        refused = refused.add(
-            Condition::all()
-                .add(idempotency::Column::WxappId.eq(key.wxapp.get()))
-                .add(idempotency::Column::UserId.eq(key.user.get()))
-                .add(idempotency::Column::Operation.eq(key.operation.as_str()))
-                .add(idempotency::Column::Key.eq(key.key.as_str())),
-        );
+        refused.push(key);
         again.extend(kept.map(|binding| idempotency::ActiveModel {
             wxapp_id: Set(key.wxapp.get()),
             user_id: Set(key.user.get()),
@@ -62,8 +59,8 @@ async fn save_keys(
             created_at: Set(now.as_millis()),
         }));
     }
-    if !refused.is_empty() {
-        idempotency::Entity::delete_many().filter(refused).exec(db).await?;
+    for any in any_of(refused.into_iter()) {
+        idempotency::Entity::delete_many().filter(any).exec(db).await?;
     }
     insert(db, again).await
 }

@@ -6,6 +6,7 @@
 
 pub mod format;
 mod rows;
+mod specs;
 #[cfg(test)]
 mod tests;
 

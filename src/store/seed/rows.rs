@@ -8,12 +8,13 @@ use sea_orm::{
     QueryOrder, QuerySelect,
 };
 
-use super::format::{SeedFileError, SeedGoods, SeedSku, SeedValue};
+use super::format::{SeedFileError, SeedGoods, SeedSku};
+use super::specs::{spec_value_ids, specs};
 use super::{SeedError, SeededGoods, SeededSku};
 use crate::domain::id::WxappId;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::catalogue::{Spec, SpecValue};
+use crate::store::catalogue::Spec;
 use crate::store::ids::{BLOCK, take_blocks};
 
 /// Codes in one query, rows in one INSERT: well below every database's limit of parameters.
@@ -398,38 +399,4 @@ struct Place {
     index: usize,
     /// Its version was raised already by a change of its goods.
     bumped: bool,
-}
-
-/// The properties and values of the file with their ids, or numbered in its order when any has none.
-fn specs(file: &SeedGoods) -> Vec<Spec> {
-    let values = || file.specs.iter().flat_map(|spec| &spec.values);
-    let named = file.specs.iter().all(|spec| spec.id.is_some())
-        && values().all(|value| value.id().is_some());
-    let mut next = 0;
-    let mut id = |given: Option<i64>| {
-        next += 1;
-        given.filter(|_| named).unwrap_or(next)
-    };
-    let mut specs = Vec::with_capacity(file.specs.len());
-    for spec in &file.specs {
-        let (spec_id, name) = (id(spec.id), spec.name.clone());
-        let value =
-            |value: &SeedValue| SpecValue { id: id(value.id()), value: value.as_str().to_owned() };
-        specs.push(Spec { id: spec_id, name, values: spec.values.iter().map(value).collect() });
-    }
-    specs
-}
-
-/// The values that an `attr` names, one for each property; none when they are not all named.
-fn spec_value_ids(specs: &[Spec], attr: &str) -> Vec<i64> {
-    let words: Vec<&str> =
-        attr.split([' ', ',', '/', ';', '，', '、', '；', '　']).map(str::trim).collect();
-    let named = |spec: &Spec| {
-        let value = spec
-            .values
-            .iter()
-            .find(|value| value.value == attr || words.contains(&value.value.as_str()));
-        value.map(|value| value.id)
-    };
-    specs.iter().map(named).collect::<Option<_>>().unwrap_or_default()
 }

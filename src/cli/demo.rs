@@ -1,0 +1,132 @@
+//! `buynow demo`: a shop to try, and one purchase that shows what is verified.
+//!
+//! It always runs on the simulated WeChat and on a database of its own, whatever config.toml says of
+//! a real shop.
+
+mod caller;
+mod purchase;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::oneshot;
+
+use super::seed::SAMPLES;
+use super::{DemoArgs, serve};
+use crate::app::{App, AppError, Options};
+use crate::clock::Clock;
+use crate::config::{Config, Log, Security, Server, Wechat, Wxapp};
+use crate::domain::id::WxappId;
+use crate::store::db::ServeLockError;
+use crate::store::seed::{self, SeedFile, Seeded};
+use crate::telemetry;
+use purchase::{Purchase, Scene};
+
+/// Demos that may run in one folder at the same time, each on a file of its own.
+const FILES_MAX: u32 = 9;
+
+pub(super) async fn run(config: Config, arguments: DemoArgs) -> anyhow::Result<ExitCode> {
+    let mut config = demo_config(config);
+    telemetry::init(&config.log);
+    let stop = serve::asked_to_stop()?;
+    let app = start(&mut config, arguments.port.port).await?;
+    let goods = load_samples(&config).await?;
+    let (url, readers) = (app.url().to_owned(), app.readers.clone());
+    let sandbox = app.sandbox.as_ref().context("the simulated WeChat is not there")?;
+    let sandbox_url = sandbox.url().to_owned();
+
+    let (finish, finished) = oneshot::channel::<()>();
+    let serving = actix_rt::spawn(app.run_until(async move {
+        // Its sender gone means the same as a word from it.
+        let _asked = finished.await;
+    }));
+    let wxapp = config.wxapp.or_sandbox();
+    let scene = Scene { url, sandbox_url, wxapp, readers, goods };
+    let verified = Purchase::new(&scene).make().await;
+    if !arguments.exit {
+        println!("{}", places(&scene, &config));
+        stop.await;
+    }
+    drop(finish);
+    serving.await.context("the server broke off")??;
+    Ok(if verified { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The settings of a demo: of config.toml it keeps what has nothing to do with a real shop.
+fn demo_config(config: Config) -> Config {
+    let mut demo = config.clone();
+    demo.server = Server { port: config.server.port, ..Server::default() };
+    demo.wechat = Wechat::default();
+    demo.wxapp = Wxapp::default();
+    demo.security = Security::default();
+    demo.log = match config.log.level == Log::default().level {
+        true => Log { level: "error".to_owned(), ..config.log },
+        false => config.log,
+    };
+    demo
+}
+
+/// Starts on the first demo file that no other demo is using.
+async fn start(config: &mut Config, port: Option<u16>) -> anyhow::Result<App> {
+    for number in 1..=FILES_MAX {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        config.database.url = SecretString::from(format!("sqlite://demo{suffix}.db"));
+        match start_on_some_port(config, port).await {
+            Err(AppError::ServeLock(ServeLockError::Held(_))) => {}
+            started => return Ok(started?),
+        }
+    }
+    anyhow::bail!("{FILES_MAX} demos are running in this folder already")
+}
+
+/// On the port that was named, else on the configured one, else on a free one.
+async fn start_on_some_port(config: &Config, port: Option<u16>) -> Result<App, AppError> {
+    let on = |port| App::start(config.clone(), Options { port, ..Options::default() });
+    match on(port).await {
+        Err(AppError::Listen { .. }) if port.is_none() => on(Some(0)).await,
+        started => started,
+    }
+}
+
+async fn load_samples(config: &Config) -> anyhow::Result<Seeded> {
+    let (url, now) = (config.database.url.expose_secret(), Clock::system().now());
+    let file = SeedFile::parse(SAMPLES.as_bytes())?;
+    let wxapp = WxappId::parse(config.wxapp.id)?;
+    seed::seed_url(url, wxapp, &file, now).await.context("cannot load the sample goods")
+}
+
+/// Where to go on from here.
+fn places(scene: &Scene, config: &Config) -> String {
+    let Scene { url, sandbox_url, .. } = scene;
+    let database = config.database.shown();
+    let file = Path::new(database.trim_start_matches("sqlite://")).display();
+    format!(
+        "\n  Try it yourself      {url}/demo\n  \
+           The API, to read     {url}/api/docs\n  \
+           Metrics              {url}/metrics\n  \
+           Simulated WeChat     {sandbox_url}\n  \
+           Database             {file}\n\n\
+         Ctrl-C ends it."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Mode;
+
+    #[test]
+    fn a_demo_never_uses_the_keys_of_a_real_shop() {
+        let mut real = Config::default();
+        real.wechat.mode = Mode::Live;
+        real.wxapp.appid = "wxreal".into();
+        real.security.master_key = "key of the real shop".into();
+        real.server.bind = Some(std::net::Ipv4Addr::UNSPECIFIED.into());
+        let demo = demo_config(real);
+        assert_eq!(demo.wechat.mode, Mode::Sandbox);
+        assert!(demo.wxapp.appid.is_empty() && demo.server.bind.is_none());
+        assert!(demo.security.master_key.expose_secret().is_empty());
+    }
+}

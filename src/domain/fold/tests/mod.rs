@@ -1,0 +1,10 @@
+//! Tests of the fold: tables of every refusal, and properties over any sequence of commands.
+#![allow(clippy::unwrap_used)]
+
+mod closing;
+pub(crate) mod invariants;
+mod place;
+pub(crate) mod properties;
+mod settle;
+pub(crate) mod steps;
+pub(crate) mod world;

@@ -1,0 +1,11 @@
+//! The engine under what happens to machines: crashes, shutdowns, full disks, locked files, crowds.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod flash_sale;
+mod restart;
+mod shutdown;
