@@ -244,7 +244,7 @@ fn wait_for_grant(inner: &Inner, message: &Waiting) -> Delivery {
     if now >= until {
         return Delivery::Skipped { reason: "no_grant" };
     }
-    Delivery::Later { at: now.plus_seconds(GRANT_PAUSE_SECONDS).min(until) }
+    Delivery::AwaitsGrant { at: now.plus_seconds(GRANT_PAUSE_SECONDS).min(until) }
 }
 
 async fn change_grants(

@@ -219,7 +219,7 @@ async fn spent(
                 return Err(PrepayError::Wechat(code));
             }
         }
-        TradeWord::Unknown => {
+        TradeWord::Unknown | TradeWord::OpenByOthers => {
             record(inner, attempt, AttemptEvent::Refused { code }).await?;
         }
         TradeWord::Closed | TradeWord::NotPaid => close_first(inner, attempt).await?,
