@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod actor_death;
 mod crash;
 mod restart;
 mod shutdown;
