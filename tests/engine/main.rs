@@ -7,5 +7,6 @@ mod support;
 
 mod actor_death;
 mod crash;
+mod full_disk;
 mod restart;
 mod shutdown;
