@@ -8,5 +8,6 @@ mod support;
 mod actor_death;
 mod crash;
 mod full_disk;
+mod locked;
 mod restart;
 mod shutdown;
