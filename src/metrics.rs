@@ -47,9 +47,14 @@ pub fn notification(result: &'static str) {
     counter!("buynow_payment_notifications_total", "result" => result).increment(1);
 }
 
-/// WeChat was called.
-pub fn wechat_call(path: &'static str, result: &'static str) {
-    counter!("buynow_wechat_calls_total", "path" => path, "result" => result).increment(1);
+/// A request whose key was bound was answered with its order, before it reached the journal.
+pub fn replayed() {
+    order("replayed");
+}
+
+/// A message was worked on.
+pub fn message(result: &'static str) {
+    counter!("buynow_messages_total", "result" => result).increment(1);
 }
 
 /// How much waits in a mailbox or queue.

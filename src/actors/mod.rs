@@ -24,3 +24,8 @@ pub mod reaper;
 mod steady;
 
 pub use clockwork::Ticks;
+
+#[cfg(test)]
+mod facts;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -260,7 +260,6 @@ pub enum IncidentReason {
     UnknownNumber,
     WrongAmount,
     WrongAttach,
-    WrongMerchant,
     WrongMiniProgram,
 }
 
@@ -270,7 +269,6 @@ impl IncidentReason {
             Self::UnknownNumber => "unknown_number",
             Self::WrongAmount => "wrong_amount",
             Self::WrongAttach => "wrong_attach",
-            Self::WrongMerchant => "wrong_merchant",
             Self::WrongMiniProgram => "wrong_mini_program",
         }
     }

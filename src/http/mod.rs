@@ -108,6 +108,8 @@ impl AppState {
     /// What must be done every few seconds, so that memory stays bounded.
     pub fn tidy(&self) {
         self.limits.forget_idle();
+        let free = self.permits.available_permits();
+        crate::metrics::depth("orders", self.config.engine.queue_max.saturating_sub(free));
         if let Some(metrics) = &self.metrics {
             metrics.run_upkeep();
         }

@@ -38,6 +38,11 @@ impl Write {
         self.0.push(statement);
         self
     }
+    /// Both, in this order, in one commit.
+    pub fn then(mut self, other: Write) -> Self {
+        self.0.extend(other.0);
+        self
+    }
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -31,7 +31,7 @@ pub struct NoIds;
 
 /// The ids that this process may use.
 pub struct Ids {
-    free: Mutex<VecDeque<Range<i64>>>,
+    pool: Mutex<Pool>,
     refilled: Notify,
     thirst: Notify,
     patience: Duration,
@@ -43,43 +43,59 @@ impl Default for Ids {
     }
 }
 
+#[derive(Default)]
+struct Pool {
+    free: VecDeque<Range<i64>>,
+    /// The most that somebody waits for.
+    asked: i64,
+}
+
 impl Ids {
     /// None yet. `patience`: how long a caller waits for the next block.
     pub fn new(patience: Duration) -> Self {
-        let (free, refilled, thirst) = (Mutex::default(), Notify::new(), Notify::new());
-        Self { free, refilled, thirst, patience }
+        let (pool, refilled, thirst) = (Mutex::default(), Notify::new(), Notify::new());
+        Self { pool, refilled, thirst, patience }
     }
 
     /// Takes `count` ids, or none when so many are not there.
     pub fn try_draw(&self, count: usize) -> Option<Vec<i64>> {
-        let mut free = self.lock();
         let wanted = i64::try_from(count).ok()?;
-        if left(&free) < wanted {
+        let mut pool = self.lock();
+        (pool.left() >= wanted).then(|| pool.take(count))
+    }
+
+    /// The same; what is not there is asked for.
+    fn draw_or_ask(&self, count: usize) -> Option<Vec<i64>> {
+        let wanted = i64::try_from(count).ok()?;
+        let mut pool = self.lock();
+        if pool.left() < wanted {
+            pool.asked = Ord::max(pool.asked, wanted);
             return None;
         }
-        Some(take(&mut free, count))
+        Some(pool.take(count))
     }
 
     /// Takes as many as there are, at most `count`.
     pub fn draw_up_to(&self, count: usize) -> Vec<i64> {
-        take(&mut self.lock(), count)
+        self.lock().take(count)
     }
 
     /// Takes back ids that were drawn and not used; they are the next to be drawn.
     pub fn give_back(&self, mut ids: Vec<i64>) {
         ids.sort_unstable();
-        let mut free = self.lock();
+        let mut pool = self.lock();
         for run in ids.chunk_by(|left, right| left + 1 == *right).rev() {
             if let [first, ..] = run {
                 let length = i64::try_from(run.len()).unwrap_or(0);
-                free.push_front(*first..first + length);
+                pool.free.push_front(*first..first + length);
             }
         }
-        drop(free);
+        drop(pool);
         self.refilled.notify_waiters();
     }
 
-    /// Takes `count` ids, waiting for the next block when there are not so many left.
+    /// Takes `count` ids, far fewer than a block has; waits for the next block when so many are
+    /// not there.
     pub async fn draw(&self, count: usize) -> Result<Vec<i64>, NoIds> {
         tokio::time::timeout(self.patience, self.draw_in_time(count)).await.map_err(|_| NoIds)
     }
@@ -87,7 +103,7 @@ impl Ids {
     async fn draw_in_time(&self, count: usize) -> Vec<i64> {
         loop {
             let refilled = self.refilled.notified();
-            if let Some(ids) = self.try_draw(count) {
+            if let Some(ids) = self.draw_or_ask(count) {
                 return ids;
             }
             self.cry();
@@ -110,40 +126,52 @@ impl Ids {
         self.thirst.notified().await;
     }
 
+    /// Whether there are fewer ids than somebody waits for.
+    pub fn is_short(&self) -> bool {
+        let mut pool = self.lock();
+        let is_short = pool.left() < pool.asked;
+        if !is_short {
+            pool.asked = 0;
+        }
+        is_short
+    }
+
     /// How many blocks the next commit should take so that `needed` ids are there.
     pub fn blocks_wanted(&self, needed: usize) -> i64 {
         let needed = i64::try_from(needed).unwrap_or(i64::MAX / 2);
-        let missing = Ord::max(0, needed + LOW_WATER - left(&self.lock()));
+        let missing = Ord::max(0, needed + LOW_WATER - self.lock().left());
         (missing + BLOCK - 1) / BLOCK
     }
 
     /// Adds blocks that a commit has taken.
     pub fn add(&self, block: Range<i64>) {
-        self.lock().push_back(block);
+        self.lock().free.push_back(block);
         self.refilled.notify_waiters();
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Range<i64>>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn left(free: &VecDeque<Range<i64>>) -> i64 {
-    free.iter().map(|range| range.end - range.start).sum()
-}
-
-fn take(free: &mut VecDeque<Range<i64>>, count: usize) -> Vec<i64> {
-    let mut drawn = Vec::with_capacity(count);
-    while let Some(range) = free.front_mut() {
-        drawn.extend(range.by_ref().take(count - drawn.len()));
-        if range.is_empty() {
-            free.pop_front();
-        }
-        if drawn.len() == count {
-            break;
-        }
+impl Pool {
+    fn left(&self) -> i64 {
+        self.free.iter().map(|range| range.end - range.start).sum()
     }
-    drawn
+
+    fn take(&mut self, count: usize) -> Vec<i64> {
+        let mut drawn = Vec::new();
+        while let Some(range) = self.free.front_mut() {
+            drawn.extend(range.by_ref().take(count - drawn.len()));
+            if range.is_empty() {
+                self.free.pop_front();
+            }
+            if drawn.len() == count {
+                break;
+            }
+        }
+        drawn
+    }
 }
 
 /// Takes blocks inside a transaction; they may be used once it has committed.
@@ -195,7 +223,7 @@ mod tests {
         assert_eq!(drawn.len(), 12);
         drawn.reverse();
         ids.give_back(drawn.split_off(4));
-        assert_eq!(ids.lock().len(), 1, "runs, not single ids");
+        assert_eq!(ids.lock().free.len(), 1, "runs, not single ids");
         assert_eq!(ids.try_draw(8), Some((10..18).collect()));
         assert!(ids.draw_up_to(1).is_empty());
     }

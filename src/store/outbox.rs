@@ -55,6 +55,21 @@ pub enum Delivery {
     },
 }
 
+impl Delivery {
+    /// One word for metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Sent { .. } => "sent",
+            Self::Refused => "refused",
+            Self::ProbablyDelivered => "probably_delivered",
+            Self::Parked { .. } => "parked",
+            Self::Skipped { .. } => "skipped",
+            Self::Later { .. } => "later",
+            Self::MaybeDelivered { .. } => "maybe_delivered",
+        }
+    }
+}
+
 const MAYBE: &str = "maybe_delivered";
 
 fn is_due(now: Timestamp) -> Condition {
@@ -183,6 +198,8 @@ pub fn give_back(backend: DbBackend, token: &str) -> Write {
     let update = notification::Entity::update_many()
         .col_expr(notification::Column::State, Expr::value("waiting"))
         .col_expr(notification::Column::ClaimToken, Expr::value(Option::<String>::None))
+        .col_expr(notification::Column::ClaimUntil, Expr::value(Option::<i64>::None))
+        .col_expr(notification::Column::Tries, Expr::col(notification::Column::Tries).sub(1))
         .filter(notification::Column::ClaimToken.eq(token))
         .filter(notification::Column::State.eq("sending"));
     Write::one(update.build(backend))

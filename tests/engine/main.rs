@@ -7,6 +7,7 @@ mod support;
 
 mod actor_death;
 mod crash;
+mod flash_sale;
 mod full_disk;
 mod locked;
 mod restart;

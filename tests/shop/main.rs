@@ -7,3 +7,6 @@ mod support;
 
 mod api;
 mod buy_now;
+mod carts;
+mod repeats;
+mod tenants;

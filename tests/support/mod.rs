@@ -16,14 +16,16 @@ use buynow::actors::directory::Directory;
 use buynow::actors::journal::{CommitProbe, JournalHandle, NoProbe};
 use buynow::actors::notifier::{NotifierActor, RunNotifier};
 use buynow::actors::reaper::{Reaped, ReaperActor, RunReaper};
-use buynow::app::{App, Options};
+use buynow::app::{self, App, Options};
 use buynow::clock::{Clock, Timestamp};
-use buynow::config::Config;
+use buynow::config::{Config, Mode, SANDBOX_APPID};
 use buynow::domain::id::WxappId;
 use buynow::sandbox::SandboxHandle;
 use buynow::store::Readers;
 use buynow::store::audit::{AuditReport, audit};
+use buynow::store::db::open_writer;
 use buynow::store::seed::{SeedFile, seed_url};
+use futures_util::stream::{self, StreamExt as _};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -32,6 +34,15 @@ pub use shopper::{Reply, Shopper};
 
 /// 2026-11-25 18:00 in Beijing.
 pub const START: Timestamp = Timestamp::from_seconds(1_795_600_800);
+
+/// How many buyers of a crowd arrive side by side.
+const ARRIVING: usize = 64;
+
+/// The mini-program that every server has.
+pub const FIRST_SHOP: i64 = 10_001;
+/// The one that [`TestAppBuilder::second_shop`] adds.
+pub const SECOND_SHOP: i64 = 10_002;
+pub const SECOND_APPID: &str = "wx5a11d0b0e0000002";
 
 /// A running shop.
 pub struct TestApp {
@@ -55,11 +66,13 @@ pub struct TestApp {
 /// How a [`TestApp`] differs from the usual one.
 pub struct TestAppBuilder {
     config: Config,
+    wechat: Option<SandboxHandle>,
     clock: Clock,
     probe: Arc<dyn CommitProbe>,
     folder: Arc<tempfile::TempDir>,
-    /// None: the shop starts its own.
-    wechat: Option<SandboxHandle>,
+    second_shop: bool,
+    /// Instead of a free one.
+    port: Option<u16>,
 }
 
 impl TestAppBuilder {
@@ -71,16 +84,28 @@ impl TestAppBuilder {
         self.probe = probe;
         self
     }
+    /// Against a simulated WeChat that lives longer than the shop, as a live one would.
+    pub fn wechat(mut self, wechat: &SandboxHandle) -> Self {
+        let live = &mut self.config;
+        live.wechat.mode = Mode::Live;
+        live.wechat.api_base = Some(wechat.url().to_owned());
+        live.wechat.pay_base = Some(wechat.url().to_owned());
+        live.server.bind = Some(std::net::Ipv4Addr::LOCALHOST.into());
+        live.wxapp = live.wxapp.or_sandbox();
+        self.wechat = Some(wechat.clone());
+        self
+    }
+    /// With another mini-program beside the usual one, of a merchant of its own.
+    pub fn second_shop(mut self) -> Self {
+        self.second_shop = true;
+        self
+    }
     /// With a WeChat that goes on when the shop ends, and a port that stays.
     pub fn with_wechat_apart(mut self) -> Self {
-        let wechat = process::wechat(self.clock.clone());
         self.config.server.port = process::free_port();
-        self.config.server.bind = Some([127, 0, 0, 1].into());
-        self.config.wechat.mode = buynow::config::Mode::Live;
-        self.config.wechat.api_base = Some(wechat.url().to_owned());
-        self.config.wechat.pay_base = Some(wechat.url().to_owned());
-        self.config.wxapp = self.config.wxapp.or_sandbox();
-        self.wechat = Some(wechat);
+        self.port = Some(self.config.server.port);
+        let wechat = process::wechat(self.clock.clone());
+        self = self.wechat(&wechat);
         self
     }
     /// On the same files as another one, which has been stopped.
@@ -93,9 +118,12 @@ impl TestAppBuilder {
     pub async fn start(self) -> TestApp {
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let url = secrecy::ExposeSecret::expose_secret(&self.config.database.url).to_owned();
+        if self.second_shop {
+            add_second_shop(&self.config, &self.clock).await;
+        }
         let options = Options {
             clock: self.clock.clone(),
-            port: if self.wechat.is_some() { None } else { Some(0) },
+            port: Some(self.port.unwrap_or(0)),
             sandbox_public: false,
             ticking: false,
             probe: self.probe,
@@ -106,7 +134,7 @@ impl TestAppBuilder {
         TestApp {
             url: app.url().to_owned(),
             clock: self.clock,
-            sandbox: self.wechat.or(app.sandbox.clone()).unwrap(),
+            sandbox: app.sandbox.clone().or(self.wechat).unwrap(),
             readers: app.readers.clone(),
             directory: app.engine.directory.clone(),
             journal: app.engine.journal.clone(),
@@ -124,6 +152,22 @@ impl TestAppBuilder {
     }
 }
 
+/// A copy of the first mini-program under names of its own.
+async fn add_second_shop(config: &Config, clock: &Clock) {
+    use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _, Set};
+    let sealer = app::sealer(config).unwrap();
+    app::open_database(config, &sealer, clock).await.unwrap().close().await.unwrap();
+    let url = secrecy::ExposeSecret::expose_secret(&config.database.url);
+    let database = open_writer(url).await.unwrap();
+    let first = entity::wxapp::Entity::find_by_id(FIRST_SHOP).one(&database).await.unwrap();
+    let mut second = first.unwrap().into_active_model().reset_all();
+    second.id = Set(SECOND_SHOP);
+    second.appid = Set(SECOND_APPID.to_owned());
+    second.mch_id = Set("1900000002".to_owned());
+    second.insert(&database).await.unwrap();
+    database.close().await.unwrap();
+}
+
 fn url_in(folder: &tempfile::TempDir) -> SecretString {
     SecretString::from(format!("sqlite://{}", folder.path().join("shop.db").display()))
 }
@@ -137,8 +181,15 @@ impl TestApp {
         config.server.shutdown_seconds = 5;
         config.server.buyer_requests_per_second = 0;
         config.server.address_requests_per_second = 0;
-        let (clock, probe) = (Clock::manual(START), Arc::new(NoProbe));
-        TestAppBuilder { config, clock, probe, folder, wechat: None }
+        TestAppBuilder {
+            config,
+            wechat: None,
+            clock: Clock::manual(START),
+            probe: Arc::new(NoProbe),
+            folder,
+            second_shop: false,
+            port: None,
+        }
     }
 
     pub async fn start() -> Self {
@@ -173,6 +224,8 @@ impl TestApp {
             probe: Arc::new(NoProbe),
             folder: self._folder.clone(),
             wechat: Some(self.sandbox.clone()),
+            second_shop: false,
+            port: Some(self.config.server.port),
         }
     }
 
@@ -195,10 +248,21 @@ impl TestApp {
         self.seed(json!({ "goods": [goods] })).await[0]
     }
 
+    /// Goods with one SKU of this code; loaded again it changes price and stock.
+    pub async fn load(&self, code: &str, price_fen: i64, stock: i64) -> i64 {
+        let sku = json!({"code": code, "price_fen": price_fen, "stock": stock});
+        self.seed(json!({"goods": [{"name": "高山茶", "code": code, "skus": [sku]}]})).await[0]
+    }
+
     /// Loads goods as `buynow seed` does; the answer is the ids of all SKUs, in order.
     pub async fn seed(&self, file: Value) -> Vec<i64> {
+        self.seed_shop(FIRST_SHOP, file).await
+    }
+
+    /// The same for the mini-program with this id.
+    pub async fn seed_shop(&self, wxapp: i64, file: Value) -> Vec<i64> {
         let file = SeedFile::parse(file.to_string().as_bytes()).unwrap();
-        let wxapp = WxappId::parse(10_001).unwrap();
+        let wxapp = WxappId::parse(wxapp).unwrap();
         let seeded = seed_url(&self.database_url, wxapp, &file, self.clock.now()).await.unwrap();
         let seeded = serde_json::to_value(&seeded).unwrap();
         let goods = seeded["goods"].as_array().unwrap();
@@ -208,7 +272,24 @@ impl TestApp {
 
     /// A buyer who is logged in, has an address, and has agreed to all messages a few times.
     pub async fn shopper(&self, name: &str) -> Shopper {
-        Shopper::arrive(&self.url, &self.sandbox, name).await
+        Shopper::arrive(&self.url, &self.sandbox, SANDBOX_APPID, name).await
+    }
+
+    /// The same in another mini-program.
+    pub async fn shopper_in(&self, appid: &str, name: &str) -> Shopper {
+        Shopper::arrive(&self.url, &self.sandbox, appid, name).await
+    }
+
+    /// The same in the second mini-program, see [`TestAppBuilder::second_shop`].
+    pub async fn second_shopper(&self, name: &str) -> Shopper {
+        Shopper::arrive(&self.url, &self.sandbox, SECOND_APPID, name).await
+    }
+
+    /// So many buyers, each with a phone, a log-in and an address; they arrive side by side.
+    pub async fn crowd(&self, buyers: usize) -> Vec<Shopper> {
+        let names = (0..buyers).map(|number| format!("buyer-{number}"));
+        let arriving = names.map(|name| async move { self.shopper(&name).await });
+        stream::iter(arriving).buffer_unordered(ARRIVING).collect().await
     }
 
     pub fn advance(&self, seconds: u64) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use awc::http::Method;
 use buynow::clock::Clock;
-use buynow::config::{Config, sandbox_templates};
+use buynow::config::{Config, SANDBOX_APPID, sandbox_templates};
 use buynow::domain::id::WxappId;
 use buynow::sandbox::{Sandbox, SandboxApp, SandboxConfig, SandboxHandle, SandboxTemplate};
 use buynow::store::seed::{SeedFile, seed_url};
@@ -148,7 +148,7 @@ impl Process {
     }
 
     pub async fn shopper(&self, name: &str) -> Shopper {
-        Shopper::arrive(&self.url, &self.sandbox, name).await
+        Shopper::arrive(&self.url, &self.sandbox, SANDBOX_APPID, name).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use awc::http::Method;
-use buynow::config::SANDBOX_APPID;
 use buynow::sandbox::{PayAction, PayOutcome, PaySheet, SandboxHandle};
 use serde_json::{Value, json};
+
+use super::TestApp;
+
+/// The header by which a mini-program says which it is.
+const APPID: &str = "X-WX-APPID";
 
 /// What the shop answered.
 #[derive(Debug, Clone)]
@@ -14,6 +18,8 @@ pub struct Reply {
     pub body: Value,
     pub text: String,
     pub retry_after: bool,
+    /// As sent, names in lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Reply {
@@ -32,6 +38,11 @@ impl Reply {
         assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
         self
     }
+    /// The first header of this name, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(header, _)| header == name);
+        found.map(|(_, value)| value.as_str())
+    }
     pub fn order_id(&self) -> i64 {
         self.body["order"]["id"].as_i64().unwrap()
     }
@@ -46,6 +57,8 @@ impl Reply {
 /// A buyer with a phone.
 #[derive(Clone)]
 pub struct Shopper {
+    /// The mini-program that he shops in.
+    pub appid: String,
     pub name: String,
     pub token: String,
     pub address: i64,
@@ -54,12 +67,20 @@ pub struct Shopper {
 }
 
 impl Shopper {
-    pub(super) async fn arrive(url: &str, sandbox: &SandboxHandle, name: &str) -> Self {
-        let code = sandbox.login(None, name).unwrap().code;
+    pub(super) async fn arrive(
+        url: &str,
+        sandbox: &SandboxHandle,
+        appid: &str,
+        name: &str,
+    ) -> Self {
+        let code = sandbox.login(Some(appid), name).unwrap().code;
         let body = Some(json!({ "code": code }).to_string().into());
-        let session = call(url, Method::POST, "/api/v1/session", None, &[], body).await.expect(200);
+        let tenant = [(APPID, appid)];
+        let session = call(url, Method::POST, "/api/v1/session", None, &tenant, body).await;
+        let session = session.expect(200);
         let token = session.body["token"].as_str().unwrap().to_owned();
         let mut shopper = Self {
+            appid: appid.to_owned(),
             name: name.to_owned(),
             token,
             address: 0,
@@ -75,12 +96,27 @@ impl Shopper {
         shopper
     }
 
+    /// The same buyer, with the same session, at another server.
+    pub fn at(&self, app: &TestApp) -> Self {
+        Self { url: app.url.clone(), sandbox: app.sandbox.clone(), ..self.clone() }
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
-        call(&self.url, Method::GET, path, Some(&self.token), &[], None).await
+        self.call(Method::GET, path, &[], None).await
     }
     pub async fn post(&self, path: &str, body: Value) -> Reply {
-        let body = Some(body.to_string().into());
-        call(&self.url, Method::POST, path, Some(&self.token), &[], body).await
+        self.call(Method::POST, path, &[], Some(body.to_string().into())).await
+    }
+    /// Any call at all, with his token.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Reply {
+        let headers = [&[(APPID, self.appid.as_str())], headers].concat();
+        call(&self.url, method, path, Some(&self.token), &headers, body).await
     }
 
     /// Agrees to every message once, on the phone, and reports it.
@@ -89,7 +125,7 @@ impl Shopper {
         let items = templates.body["items"].as_array().unwrap().clone();
         let ids: Vec<String> =
             items.iter().map(|item| item["template_id"].as_str().unwrap().to_owned()).collect();
-        let accepted = self.sandbox.subscribe(None, &self.name, &ids).unwrap();
+        let accepted = self.sandbox.subscribe(Some(&self.appid), &self.name, &ids).unwrap();
         let body = json!({ "template_ids": accepted });
         self.post("/api/v1/message-grants", body).await.expect(204);
     }
@@ -114,7 +150,7 @@ impl Shopper {
     pub async fn orders_with(&self, key: &str, body: Value) -> Reply {
         let headers = [("Idempotency-Key", key)];
         let body = Some(body.to_string().into());
-        call(&self.url, Method::POST, "/api/v1/orders", Some(&self.token), &headers, body).await
+        self.call(Method::POST, "/api/v1/orders", &headers, body).await
     }
 
     /// As [`Self::orders_with`], from a shop that may die before it answers.
@@ -151,21 +187,21 @@ impl Shopper {
     }
 
     pub async fn acts(&self, payment: &Value, action: PayAction) -> PayOutcome {
-        let outcome = self.sandbox.pay(&sheet(payment, action));
+        let outcome = self.sandbox.pay(&sheet(&self.appid, payment, action));
         self.sandbox.run_due().await.unwrap();
         outcome
     }
 
     /// Pays and does not wait until WeChat has told the shop.
     pub fn pays_unheard(&self, payment: &Value) -> PayOutcome {
-        self.sandbox.pay(&sheet(payment, PayAction::Pay))
+        self.sandbox.pay(&sheet(&self.appid, payment, PayAction::Pay))
     }
 }
 
-fn sheet(payment: &Value, action: PayAction) -> PaySheet {
+fn sheet(appid: &str, payment: &Value, action: PayAction) -> PaySheet {
     let text = |name: &str| payment[name].as_str().unwrap_or_default().to_owned();
     PaySheet {
-        appid: SANDBOX_APPID.to_owned(),
+        appid: appid.to_owned(),
         time_stamp: text("timeStamp"),
         nonce_str: text("nonceStr"),
         package: text("package"),
@@ -199,7 +235,17 @@ pub(super) async fn try_call(
     body: Option<Vec<u8>>,
 ) -> Result<Reply, String> {
     thread_local! {
-        static CLIENT: awc::Client = awc::Client::builder().timeout(Duration::from_secs(30)).finish();
+        /// No limit of connections: a crowd really comes at once. None is kept for as long as the
+        /// server keeps it, or it would be closed under a request.
+        static CLIENT: awc::Client = awc::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .connector(
+                awc::Connector::new()
+                    .limit(0)
+                    .timeout(Duration::from_secs(20))
+                    .conn_keep_alive(Duration::from_secs(1)),
+            )
+            .finish();
     }
     let mut request = CLIENT.with(|client| client.request(method, format!("{url}{path}")));
     if let Some(token) = token {
@@ -210,14 +256,22 @@ pub(super) async fn try_call(
     }
     let sent = match body {
         None => request.send().await,
-        Some(body) => request.content_type("application/json").send_body(body).await,
+        Some(body) => {
+            let json = ("content-type", "application/json");
+            request.insert_header_if_none(json).send_body(body).await
+        }
     };
-    let mut response = sent.map_err(|error| error.to_string())?;
+    let mut response = sent.map_err(|error| format!("{error:?}"))?;
     let bytes = response.body().limit(16 << 20).await.map_err(|error| error.to_string())?;
+    let text =
+        |value: &awc::http::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let headers: Vec<(String, String)> =
+        response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     Ok(Reply {
         status: response.status().as_u16(),
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         text: String::from_utf8_lossy(&bytes).into_owned(),
-        retry_after: response.headers().contains_key("retry-after"),
+        retry_after: headers.iter().any(|(name, _)| name == "retry-after"),
+        headers,
     })
 }

@@ -161,7 +161,11 @@ impl GoodsActor {
     /// Takes over what was read; says whether all of it was.
     fn learn(&mut self, cart: &Cart, reads: Vec<Option<Rc<StockRows>>>) -> bool {
         for item in cart.items() {
-            self.flights.remove(&item.sku);
+            // Another message may have started a new read since this one ended.
+            let ended = |flight: &Flight| flight.peek().is_some();
+            if self.flights.get(&item.sku).is_some_and(ended) {
+                self.flights.remove(&item.sku);
+            }
         }
         let complete = reads.iter().all(Option::is_some);
         for rows in reads.into_iter().flatten() {

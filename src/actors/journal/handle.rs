@@ -12,6 +12,9 @@ use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
 use crate::store::Write;
 
+/// What a caller who was told `unavailable` would have heard.
+pub type LateAnswer = oneshot::Receiver<Result<Outcome, JournalError>>;
+
 /// The way to the journal. Clones lead to the same one.
 #[derive(Clone)]
 pub struct JournalHandle {
@@ -32,11 +35,25 @@ impl JournalHandle {
         command: Command,
         hold: Option<HoldToken>,
     ) -> Result<Outcome, JournalError> {
-        let (reply, outcome) = oneshot::channel();
+        self.submit_and_follow(wxapp, command, hold).await.0
+    }
+
+    /// The same; an answer that is late can still be waited for: until then the fate of the command
+    /// is open.
+    pub async fn submit_and_follow(
+        &self,
+        wxapp: WxappId,
+        command: Command,
+        hold: Option<HoldToken>,
+    ) -> (Result<Outcome, JournalError>, Option<LateAnswer>) {
+        let (reply, mut outcome) = oneshot::channel();
         // The permits at the edge bound how many are under way; an entry that carries a hold must
         // not be lost to a full mailbox.
         self.journal.do_send(Submit { wxapp, command, hold, reply });
-        self.wait(outcome).await
+        match tokio::time::timeout(self.patience, &mut outcome).await {
+            Ok(answer) => (answer.unwrap_or(Err(JournalError::Unavailable)), None),
+            Err(_) => (Err(JournalError::Unavailable), Some(outcome)),
+        }
     }
 
     /// Writes plain statements with the next commit.

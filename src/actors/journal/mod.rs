@@ -10,6 +10,6 @@ mod tests;
 mod writer;
 
 pub use actor::{JournalActor, JournalSettings};
-pub use handle::JournalHandle;
+pub use handle::{JournalHandle, LateAnswer};
 pub use probe::{CommitProbe, NoProbe, Point, Verdict};
 pub use protocol::*;

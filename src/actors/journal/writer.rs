@@ -84,7 +84,9 @@ impl Writer {
             }
             let (shared, ids) = (self.shared.clone(), self.settings.ids.clone());
             let (wake, thirst) = (shared.wake.notified(), ids.thirst());
-            if let Either::Right(_) = select(pin!(wake), pin!(thirst)).await {
+            if let Either::Right(_) = select(pin!(wake), pin!(thirst)).await
+                && ids.is_short()
+            {
                 self.refill_ids().await;
             }
         }

@@ -191,6 +191,7 @@ async fn tell_one(inner: &Inner, message: &Waiting, token: &str) -> Result<(), N
             deliver(inner, message, &to).await?
         }
     };
+    crate::metrics::message(delivery.as_str());
     let backend = inner.readers.backend();
     let now = inner.clock.now();
     inner.journal.write(outbox::finish(backend, message.id, token, &delivery, now)).await?;

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::keys::KeySet;
 use super::protocol::*;
 use crate::actors::goods::{Admit, AdmitError, GoodsActor};
-use crate::actors::journal::{JournalError, JournalHandle};
+use crate::actors::journal::{JournalError, JournalHandle, LateAnswer};
 use crate::clock::Clock;
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::books::{KeyRef, Operation};
@@ -96,13 +96,14 @@ impl Handler<PlaceOrder> for OrderActor {
             if under_way.request_hash != request_hash {
                 return Box::pin(async { Err(PlaceRefusal::KeyConflict.into()) });
             }
-            return under_way.outcome.clone().boxed_local();
+            return under_way.outcome.clone().map(repeated).boxed_local();
         }
         let (deps, in_flight, done) = (self.deps.clone(), self.in_flight.clone(), key.clone());
         let claim = KeyClaim { key: key.clone(), request_hash: request_hash.clone() };
         let outcome = async move {
-            let outcome = place(&deps, order, claim).await;
-            in_flight.borrow_mut().remove(&done);
+            let mut late = None;
+            let outcome = place(&deps, order, claim, &mut late).await;
+            forget(in_flight, done, late);
             outcome
         };
         let outcome = outcome.instrument(span).boxed_local().shared();
@@ -112,7 +113,36 @@ impl Handler<PlaceOrder> for OrderActor {
     }
 }
 
-async fn place(deps: &OrderDeps, order: PlaceOrder, claim: KeyClaim) -> PlaceResult {
+/// What a repeat hears that has joined the first request: the same, but it is not the one that has
+/// placed the order.
+fn repeated(outcome: PlaceResult) -> PlaceResult {
+    outcome.map(|placed| PlacedOrder { replayed: true, ..placed })
+}
+
+/// The request is under way until its fate is known. Whoever repeats it before is told `unavailable`
+/// again: its own hold would let it look sold out.
+fn forget(
+    in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>,
+    key: KeyRef,
+    late: Option<LateAnswer>,
+) {
+    let Some(late) = late else {
+        in_flight.borrow_mut().remove(&key);
+        return;
+    };
+    actix_rt::spawn(async move {
+        let _outcome = late.await;
+        in_flight.borrow_mut().remove(&key);
+    });
+}
+
+/// `late` is what the caller did not wait for, if the journal's answer takes too long.
+async fn place(
+    deps: &OrderDeps,
+    order: PlaceOrder,
+    claim: KeyClaim,
+    late: &mut Option<LateAnswer>,
+) -> PlaceResult {
     let admit = Admit {
         cart: order.cart.clone(),
         freight: order.freight,
@@ -130,7 +160,10 @@ async fn place(deps: &OrderDeps, order: PlaceOrder, claim: KeyClaim) -> PlaceRes
     let outcome = match &deps.placer {
         None => {
             let (wxapp, hold) = (deps.wxapp, Some(admitted.hold));
-            deps.journal.submit(wxapp, Command::Place(order), hold).await
+            let command = Command::Place(order);
+            let (outcome, open) = deps.journal.submit_and_follow(wxapp, command, hold).await;
+            *late = open;
+            outcome
         }
         Some(placer) => {
             admitted.hold.settle();
@@ -161,6 +194,7 @@ async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) ->
     };
     let refused = match bound {
         Some(bound) if bound.request_hash == claim.request_hash => {
+            crate::metrics::replayed();
             return replay(deps, claim.key.user, bound.result).await;
         }
         Some(_) => PlaceRefusal::KeyConflict,

@@ -3,6 +3,8 @@
 mod actor;
 mod keys;
 pub mod protocol;
+#[cfg(test)]
+mod tests;
 
 pub use actor::{OrderActor, OrderDeps, Placer};
 pub use keys::KeySet;

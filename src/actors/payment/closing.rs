@@ -5,7 +5,7 @@ use super::protocol::*;
 use super::provider::{Refused, TradeWord, WeChatError};
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::fold::{
-    CloseAttempt, Command, FoundRefund, KeepIncident, PostponeClosing, Settle,
+    CloseAttempt, Command, FoundRefund, KeepIncident, Outcome, PostponeClosing, Settle, Settlement,
 };
 use crate::domain::id::OrderId;
 use crate::domain::order::{Order, OrderState};
@@ -111,8 +111,13 @@ async fn settle(
     refunds: Vec<FoundRefund>,
 ) -> Result<Closed, PaymentError> {
     let settle = Settle { attempt: attempt.id, evidence, refunds };
-    inner.submit(Command::Settle(settle)).await?;
-    Ok(Closed::Quiet)
+    match inner.submit(Command::Settle(settle)).await? {
+        // Money that does not fit: it stays at WeChat until staff have looked, and so does the order.
+        Outcome::Settled(Settlement::Incident(_) | Settlement::UnknownAttempt) => {
+            Ok(Closed::NotYet)
+        }
+        _ => Ok(Closed::Quiet),
+    }
 }
 
 async fn confirm_closed(inner: &Inner, attempt: &Attempt) -> Result<Closed, PaymentError> {

@@ -9,8 +9,8 @@ use super::protocol::*;
 use super::provider::{Refused, TradeWord, WeChatError};
 use crate::actors::journal::JournalError;
 use crate::domain::attempt::{
-    Attempt, AttemptEvent, AttemptState, AttemptTerms, NotPayable, Prepay as StoredPrepay,
-    PrepayStep, next_prepay_step,
+    Attempt, AttemptEvent, AttemptState, AttemptTerms, Prepay as StoredPrepay, PrepayStep,
+    next_prepay_step,
 };
 use crate::domain::fold::{Command, Outcome, RecordPrepay, StartAttempt, StartRefusal};
 use crate::domain::id::{AttemptId, OutTradeNo};
@@ -137,28 +137,30 @@ fn body(shop: &str, lines: &[Line]) -> String {
 /// Calls unifiedorder and records its answer before anybody is told.
 async fn open(inner: &Inner, attempt: &Attempt) -> Result<Option<RequestPayment>, PrepayError> {
     inner.opening.borrow_mut().insert(attempt.id);
-    let answered = open_and_record(inner, attempt).await;
+    let opened = match inner.deps.provider.open(attempt).await {
+        Ok(prepay_id) => Ok(keep(inner, attempt, prepay_id).await),
+        Err(error) => Err(error),
+    };
     inner.opening.borrow_mut().remove(&attempt.id);
     inner.opened.notify_waiters();
-    answered
+    match opened {
+        Ok(kept) => kept,
+        // The call is over: a refusal may end in closing, which waits for calls that are not.
+        Err(error) => refused(inner, attempt, error).await,
+    }
 }
 
-async fn open_and_record(
+/// None: the attempt is no longer open, because it was paid or is being closed; look again.
+async fn keep(
     inner: &Inner,
     attempt: &Attempt,
+    prepay_id: String,
 ) -> Result<Option<RequestPayment>, PrepayError> {
-    match inner.deps.provider.open(attempt).await {
-        Ok(id) => {
-            let prepay = StoredPrepay { id, at: inner.deps.clock.now() };
-            let event = AttemptEvent::Opened(prepay.clone());
-            match record(inner, attempt, event).await? {
-                Some(kept) if kept.state == AttemptState::Open => {
-                    sign(inner, &kept, &prepay).map(Some)
-                }
-                _ => Err(NotPayable::Closing.into()),
-            }
-        }
-        Err(error) => refused(inner, attempt, error).await,
+    let prepay = StoredPrepay { id: prepay_id, at: inner.deps.clock.now() };
+    let kept = record(inner, attempt, AttemptEvent::Opened(prepay.clone())).await?;
+    match kept.filter(|kept| kept.state == AttemptState::Open) {
+        Some(kept) => sign(inner, &kept, &prepay).map(Some),
+        None => Ok(None),
     }
 }
 
@@ -209,7 +211,10 @@ async fn spent(
             record(inner, attempt, AttemptEvent::Refused { code }).await?;
         }
         word @ (TradeWord::Paid(_) | TradeWord::PaidAndRefunded(_)) => {
-            closing::take_word(inner, attempt, word).await.map_err(to_error)?;
+            let taken = closing::take_word(inner, attempt, word).await.map_err(to_error)?;
+            if taken == Closed::NotYet {
+                return Err(PrepayError::Wechat(code));
+            }
         }
         TradeWord::Unknown => {
             record(inner, attempt, AttemptEvent::Refused { code }).await?;

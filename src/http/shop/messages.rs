@@ -11,7 +11,7 @@ use crate::http::auth::{Shopper, Tenant};
 use crate::http::error::ApiError;
 use crate::http::extract::Json;
 use crate::http::openapi::Refusals;
-use crate::store::accounts;
+use crate::store::{accounts, outbox};
 
 /// How many messages of one template a buyer can have agreed to: what the client reports is a hint.
 pub const GRANTS_MAX: i64 = 20;
@@ -69,15 +69,11 @@ pub async fn report_grants(
     let known: Vec<&str> =
         shopper.shop.wxapp.templates.values().map(|t| t.template_id.as_str()).collect();
     let accepted = accepted(grants.template_ids, &known)?;
-    let write = accounts::add_grants(
-        state.readers.backend(),
-        shopper.shop.wxapp.id,
-        shopper.user,
-        &accepted,
-        GRANTS_MAX,
-        state.clock.now(),
-    );
-    state.journal.write(write).await?;
+    let (backend, now) = (state.readers.backend(), state.clock.now());
+    let (wxapp, user) = (shopper.shop.wxapp.id, shopper.user);
+    let grants = accounts::add_grants(backend, wxapp, user, &accepted, GRANTS_MAX, now);
+    // What waits for this consent need not wait any longer.
+    state.journal.write(grants.then(outbox::wake(backend, wxapp, user, now))).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

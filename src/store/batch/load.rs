@@ -10,7 +10,7 @@ use entity::{
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    QueryFilter, QueryOrder, QuerySelect, Set, TransactionTrait,
 };
 
 use super::super::db::{Readers, StoreError};
@@ -180,17 +180,20 @@ pub async fn binding(readers: &Readers, key: &KeyRef) -> Result<Option<KeyBindin
     Ok(found.into_iter().next().map(|(_, binding)| binding))
 }
 
-/// Adds all bound keys, page by page.
+/// Adds all bound keys, page by page, of one snapshot: keys that are deleted meanwhile must not shift
+/// others from a page that is still to come to one that has been read.
 pub async fn each_key(readers: &Readers, mut add: impl FnMut(&KeyRef)) -> Result<(), StoreError> {
+    let snapshot = readers.db().begin().await?;
     let mut pages = idempotency::Entity::find()
         .order_by_asc(idempotency::Column::CreatedAt)
-        .paginate(readers.db(), 10_000);
+        .paginate(&snapshot, 10_000);
     while let Some(page) = pages.fetch_and_next().await? {
         for row in page {
             add(&read_key(row)?.0);
         }
     }
-    Ok(())
+    drop(pages);
+    Ok(snapshot.rollback().await?)
 }
 
 fn read_key(row: idempotency::Model) -> Result<(KeyRef, KeyBinding), StoreError> {

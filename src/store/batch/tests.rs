@@ -289,6 +289,27 @@ async fn the_largest_batch_fits() {
     assert_eq!(report.breaches, []);
 }
 
+/// All lines that a batch may have, each of a SKU of its own.
+#[tokio::test]
+async fn a_batch_over_two_thousand_skus_fits() {
+    let mut shop = Shop::like(&World::new(5)).await;
+    let skus = "WITH RECURSIVE n(i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) ";
+    let insert = format!(
+        "{skus} INSERT INTO stock_entry SELECT i, 10001, i, 1, 'initial', NULL, NULL, 5, 5, '', '', 0 \
+         FROM n; {skus} INSERT INTO sku (id, wxapp_id, goods_id, code, attr, spec_value_ids, price_fen, \
+         line_price_fen, stock, seq, version, weight_g, image_url, sort, created_at, updated_at) \
+         SELECT i, 10001, 1, i, '', '[]', 100, 0, 5, 1, 1, 0, '', 0, 0, 0 FROM n"
+    );
+    shop.db().execute_unprepared(&insert).await.unwrap();
+    let order = |n: i64| {
+        let items: Vec<_> = (0..20).map(|line| (1_001 + 20 * n + line, 1)).collect();
+        Command::from(place(1_001 + n, 1, &items))
+    };
+    shop.commit(&(0..100).map(order).collect::<Vec<_>>()).await;
+    let report = audit(&shop.readers, shop.now).await.unwrap();
+    assert_eq!((report.orders, report.stock_entries, report.breaches), (100, 4_004, vec![]));
+}
+
 #[tokio::test]
 async fn books_with_something_missing_are_not_written() {
     let shop = Shop::like(&World::new(5)).await;

@@ -1,0 +1,12 @@
+//! Money as buyers, WeChat and the shop's owner meet it: the hard cases.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod closing;
+mod desk;
+mod notifications;
+mod prepay;
+mod surplus;
