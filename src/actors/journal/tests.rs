@@ -276,11 +276,11 @@ async fn a_full_queue_is_busy_and_keeps_no_hold() {
 async fn ids_never_run_dry_without_a_commit() {
     let shop = Shop::start(5, 1).await;
     drop(shop.ids.draw_up_to(usize::MAX));
-    let drawn = shop.ids.draw(1_000).await;
+    let drawn = shop.ids.draw(1_000).await.unwrap();
     assert_eq!(drawn.len(), 1_000);
     shop.probe.say(Point::BeforeCommit, Verdict::Fail);
     drop(shop.ids.draw_up_to(usize::MAX));
-    shop.ids.draw_one().await;
+    shop.ids.draw_one().await.unwrap();
     shop.stop().await;
 }
 
