@@ -71,11 +71,11 @@ async fn shop_until_it_dies(
         let order = placed.order_id();
         diary.change(&key, |wanted| wanted.order = Some((order, placed.order_no())));
         told.add_permits(1);
-        if turn % 3 == 0 {
+        if turn.is_multiple_of(3) {
             let paid = shopper.pays_unheard(placed.payment());
             assert!(paid.reason.is_none(), "{paid:?}");
             diary.change(&key, |wanted| wanted.paid = true);
-        } else if turn % 7 == 0 {
+        } else if turn.is_multiple_of(7) {
             diary.change(&key, |wanted| wanted.gave_up = true);
             let path = format!("/api/v1/orders/{order}/cancel");
             let Ok(cancelled) = shopper.tries(Method::POST, &path, &[], json!({})).await else {

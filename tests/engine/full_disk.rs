@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use buynow::config::Config;
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
@@ -14,6 +15,9 @@ use crate::support::{Reply, Shopper, TestApp};
 const CROWD: usize = 8;
 /// More than the free room of a page of every table holds.
 const ORDERS_MAX: usize = 400;
+
+/// Several times the longest pause of the writer between two looks.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 fn impatient(config: &mut Config) {
     config.engine.commit_wait_ms = 300;
@@ -41,7 +45,8 @@ async fn order_until_full(buyer: &Shopper, sku: i64) -> String {
 
 /// Repeats what was refused until there is an order: a writer that waits for room looks now and then.
 async fn repeats_until_taken(buyer: &Shopper, key: &str, sku: i64) -> Reply {
-    for _ in 0..100 {
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
         let reply = buyer.orders_with(key, buyer.order_body(&[(sku, 1)])).await;
         if reply.status != 503 {
             return reply;
