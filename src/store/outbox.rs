@@ -49,6 +49,10 @@ pub enum Delivery {
     Later {
         at: Timestamp,
     },
+    /// Nothing was tried for want of a consent; again then.
+    AwaitsGrant {
+        at: Timestamp,
+    },
     /// The answer was lost; once more then.
     MaybeDelivered {
         at: Timestamp,
@@ -65,6 +69,7 @@ impl Delivery {
             Self::Parked { .. } => "parked",
             Self::Skipped { .. } => "skipped",
             Self::Later { .. } => "later",
+            Self::AwaitsGrant { .. } => "awaits_grant",
             Self::MaybeDelivered { .. } => "maybe_delivered",
         }
     }
@@ -170,7 +175,7 @@ pub fn finish(
         Delivery::ProbablyDelivered => ("probably_delivered", Some("43101".to_owned()), None),
         Delivery::Parked { reason } => ("parked", Some(reason.clone()), None),
         Delivery::Skipped { reason } => ("skipped", Some((*reason).to_owned()), None),
-        Delivery::Later { at } => ("waiting", None, Some(*at)),
+        Delivery::Later { at } | Delivery::AwaitsGrant { at } => ("waiting", None, Some(*at)),
         Delivery::MaybeDelivered { at } => ("waiting", Some(MAYBE.to_owned()), Some(*at)),
     };
     let msg_id = match delivery {
@@ -184,6 +189,9 @@ pub fn finish(
         .col_expr(notification::Column::ClaimToken, Expr::value(Option::<String>::None))
         .col_expr(notification::Column::ClaimUntil, Expr::value(Option::<i64>::None))
         .col_expr(notification::Column::UpdatedAt, Expr::value(now.as_millis()));
+    if let Delivery::AwaitsGrant { .. } = delivery {
+        update = update.col_expr(notification::Column::Tries, untried());
+    }
     if let Some(at) = next_at {
         update = update.col_expr(notification::Column::NextAt, Expr::value(at.as_millis()));
     }
@@ -193,13 +201,18 @@ pub fn finish(
     Write::one(update.build(backend))
 }
 
+/// The claim counted a try that was none.
+fn untried() -> Expr {
+    Expr::col(notification::Column::Tries).sub(1)
+}
+
 /// Gives claims back, as if they had not been taken.
 pub fn give_back(backend: DbBackend, token: &str) -> Write {
     let update = notification::Entity::update_many()
         .col_expr(notification::Column::State, Expr::value("waiting"))
         .col_expr(notification::Column::ClaimToken, Expr::value(Option::<String>::None))
         .col_expr(notification::Column::ClaimUntil, Expr::value(Option::<i64>::None))
-        .col_expr(notification::Column::Tries, Expr::col(notification::Column::Tries).sub(1))
+        .col_expr(notification::Column::Tries, untried())
         .filter(notification::Column::ClaimToken.eq(token))
         .filter(notification::Column::State.eq("sending"));
     Write::one(update.build(backend))

@@ -71,11 +71,11 @@ async fn shop_until_it_dies(
         let order = placed.order_id();
         diary.change(&key, |wanted| wanted.order = Some((order, placed.order_no())));
         told.add_permits(1);
-        if turn % 3 == 0 {
+        if turn.is_multiple_of(3) {
             let paid = shopper.pays_unheard(placed.payment());
             assert!(paid.reason.is_none(), "{paid:?}");
             diary.change(&key, |wanted| wanted.paid = true);
-        } else if turn % 7 == 0 {
+        } else if turn.is_multiple_of(7) {
             diary.change(&key, |wanted| wanted.gave_up = true);
             let path = format!("/api/v1/orders/{order}/cancel");
             let Ok(cancelled) = shopper.tries(Method::POST, &path, &[], json!({})).await else {
@@ -185,4 +185,18 @@ async fn a_server_that_is_killed_twenty_times_under_load_loses_and_doubles_nothi
     }
     shop.audit_is_clean();
     println!("{keys} orders, {ROUNDS} crashes");
+}
+
+#[actix_web::test]
+async fn a_first_start_that_is_killed_anywhere_is_made_good_by_the_next() {
+    let mut shop = Process::prepare();
+    let steps = ["Applying migration", "000003", "000005", "starting", "buynow serves"];
+    for step in steps {
+        shop.start_until(step);
+        shop.kill();
+    }
+    shop.start();
+    let sku = shop.a_sku_of("order", 990, 1).await;
+    shop.shopper("alice").await.buys(sku, 1).await.expect(201);
+    shop.audit_is_clean();
 }

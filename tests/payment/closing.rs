@@ -1,6 +1,6 @@
 //! Cancel and expiry: an intention first, WeChat's word second, the stock last.
 
-use buynow::sandbox::{FaultKind, PayByNumber, PayFailure, SettingsChange};
+use buynow::sandbox::{Fault, FaultKind, PayAction, PayByNumber, PayFailure, SettingsChange};
 use serde_json::{Value, json};
 
 use crate::desk::*;
@@ -289,6 +289,79 @@ async fn a_payment_stops_the_other_closing_attempt_and_the_reaper_closes_it() {
     assert_eq!(state_of(&shopper.order(order).await), "paid");
     app.run_reaper().await;
     assert_eq!(app.sandbox.trade(&second).unwrap().state, "CLOSED");
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn whatever_closeorder_says_only_the_query_after_it_counts() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 9).await;
+    let shopper = app.shopper("alice").await;
+    for code in ["ORDERCLOSED", "ORDERPAID", "SYSTEMERROR", "ORDERNOTEXIST", "SIGNERROR"] {
+        let order = shopper.buys(sku, 1).await.expect(201).order_id();
+        let number = latest_number(&app);
+        // It says so and has not closed.
+        app.sandbox.fault(Fault::refuse(CLOSE, code)).unwrap();
+        let closing = shopper.cancels(order).await.expect(200).body;
+        assert_eq!(closing["closing"], json!(true), "{code}");
+        assert_eq!(app.sandbox.trade(&number).unwrap().state, "NOTPAY", "{code}");
+        assert_eq!(app.stock(sku).await, 8, "{code}");
+        app.advance(5);
+        app.run_reaper().await;
+        assert_eq!(app.sandbox.trade(&number).unwrap().state, "CLOSED", "{code}");
+        assert_eq!(app.stock(sku).await, 9, "{code}");
+        // It says so and has closed.
+        let order = shopper.buys(sku, 1).await.expect(201).order_id();
+        app.sandbox.fault(Fault::refuse(CLOSE, code).with_effect()).unwrap();
+        shopper.cancels(order).await.expect(200);
+        app.advance(5);
+        app.run_reaper().await;
+        assert_eq!(state_of(&shopper.order(order).await), "closed", "{code}");
+    }
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_payment_that_the_bank_refused_is_closed_like_one_that_never_was() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 9).await;
+    let shopper = app.shopper("alice").await;
+    let placed = shopper.buys(sku, 1).await.expect(201);
+    shopper.acts(placed.payment(), PayAction::Fail).await;
+    assert_eq!(app.sandbox.trade(&placed.order_no()).unwrap().state, "PAYERROR");
+    assert_eq!(state_of(&shopper.cancels(placed.order_id()).await.expect(200).body), "closed");
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_buyer_who_gives_the_sheet_up_can_pay_later() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 9).await;
+    let shopper = app.shopper("alice").await;
+    let placed = shopper.buys(sku, 1).await.expect(201);
+    shopper.acts(placed.payment(), PayAction::Cancel).await;
+    assert_eq!(state_of(&shopper.order(placed.order_id()).await), "unpaid");
+    let again = shopper.asks_to_pay(placed.order_id()).await.expect(200).body;
+    shopper.pays(&again).await;
+    assert_eq!(state_of(&shopper.order(placed.order_id()).await), "paid");
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn many_orders_expire_in_one_run() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 50).await;
+    for n in 0..20 {
+        app.shopper(&format!("buyer-{n}")).await.buys(sku, 1).await.expect(201);
+    }
+    app.advance(900);
+    let reaped = app.run_reaper().await;
+    assert_eq!((reaped.expired, reaped.closings), (20, 20));
+    assert_eq!(app.stock(sku).await, 50);
     app.audit_is_clean().await;
     app.stop().await;
 }

@@ -7,6 +7,12 @@ mod support;
 
 mod closing;
 mod desk;
+mod environments;
+mod goods_and_money;
+mod messages;
 mod notifications;
 mod prepay;
+mod races;
+mod records;
+mod refunds;
 mod surplus;

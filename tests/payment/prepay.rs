@@ -146,8 +146,9 @@ async fn two_who_ask_at_once_share_one_unifiedorder() {
     };
     let (one, two) = (ask(), ask());
     app.sandbox.wait_for_held(OPEN, 1).await.unwrap();
-    // The order is answered only after both questions have come in.
-    shopper.order(order).await;
+    // Who joins must own the order.
+    let stranger = app.shopper("mallory").await;
+    stranger.asks_to_pay(order).await.refused(404, "not_found");
     app.sandbox.release(OPEN);
     let (one, two) = (one.await.unwrap().expect(200), two.await.unwrap().expect(200));
     assert_eq!(one.body["package"], two.body["package"]);

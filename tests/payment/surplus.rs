@@ -88,6 +88,8 @@ async fn goods_that_run_out_before_the_payment_close_the_order_and_give_the_mone
     let order = second.order(two.order_id()).await;
     assert_eq!((state_of(&order), &order["close_reason"]), ("closed", &json!("sold_out")));
     assert_eq!(refund_of(&order), ("open", 0));
+    let again = buynow::sandbox::Notify::of(&two.order_no()).times(3);
+    all_acknowledge(&app.sandbox.notify(&again).await.unwrap());
     app.finish_refunds().await;
     assert_eq!(given_back(&app, &paid), 500);
     assert_eq!(refund_of(&second.order(two.order_id()).await), ("full", 500));

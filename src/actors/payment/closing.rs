@@ -90,7 +90,7 @@ pub(super) async fn take_word(
             keep_foreign(inner, attempt, evidence).await?;
             confirm_closed(inner, attempt).await
         }
-        TradeWord::Closed => confirm_closed(inner, attempt).await,
+        TradeWord::Closed | TradeWord::OpenByOthers => confirm_closed(inner, attempt).await,
         TradeWord::Unknown if may_be_on_its_way(attempt, inner.deps.clock.now()) => {
             Ok(Closed::NotYet)
         }
@@ -155,7 +155,7 @@ pub(super) async fn ask(inner: &Inner, id: OrderId) -> Result<(), PaymentError> 
             Ok(word @ (TradeWord::Paid(_) | TradeWord::PaidAndRefunded(_))) => {
                 take_word(inner, attempt, word).await?;
             }
-            Ok(TradeWord::PaidByOthers(_) | TradeWord::NotPaid) => {}
+            Ok(TradeWord::PaidByOthers(_) | TradeWord::OpenByOthers | TradeWord::NotPaid) => {}
             Ok(TradeWord::Closed | TradeWord::Unknown) => {}
             Err(error) => {
                 tracing::warn!(order = %attempt.order, code = error.text(), "WeChat does not say");

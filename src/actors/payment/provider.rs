@@ -55,6 +55,9 @@ pub enum TradeWord {
     PaidByOthers(PaymentEvidence),
     /// Unpaid; may still change.
     NotPaid,
+    /// Unpaid, but somebody else has opened the number with an attempt of his own: ours can neither
+    /// be paid nor be opened any more, and his is not ours to close.
+    OpenByOthers,
     /// Closed: brings no money any more.
     Closed,
     /// WeChat does not know the number.

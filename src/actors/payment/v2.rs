@@ -182,7 +182,8 @@ pub(super) fn to_evidence(paid: PaidTrade) -> PaymentEvidence {
 /// Money counts for an attempt only where `attach` says the same: the number alone may be known to
 /// another environment with the same merchant.
 fn to_word(trade: Trade, attempt: &Attempt) -> TradeWord {
-    let ours = trade.attach.as_deref() == Some(attempt.terms.attach.as_str());
+    let attach = trade.attach.as_deref().filter(|attach| !attach.is_empty());
+    let ours = attach == Some(attempt.terms.attach.as_str());
     match (trade.state, trade.paid.map(to_evidence)) {
         (TradeState::Success | TradeState::Refund, Some(evidence)) if !ours => {
             TradeWord::PaidByOthers(evidence)
@@ -190,6 +191,8 @@ fn to_word(trade: Trade, attempt: &Attempt) -> TradeWord {
         (TradeState::Success, Some(evidence)) => TradeWord::Paid(evidence),
         (TradeState::Refund, Some(evidence)) => TradeWord::PaidAndRefunded(evidence),
         (TradeState::Closed | TradeState::Revoked, _) => TradeWord::Closed,
+        // WeChat need not show the attach of an unpaid number.
+        _ if attach.is_some() && !ours => TradeWord::OpenByOthers,
         _ => TradeWord::NotPaid,
     }
 }

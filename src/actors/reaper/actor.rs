@@ -11,6 +11,7 @@ use super::protocol::*;
 use crate::actors::directory::Directory;
 use crate::actors::journal::{JournalError, JournalHandle};
 use crate::actors::payment::{AskWechat, CloseOrder, WorkOnRefund};
+use crate::actors::steady::survive;
 use crate::clock::{Clock, ClockSync};
 use crate::domain::attempt::Attempt;
 use crate::domain::fold::{BeginClosing, Command};
@@ -93,7 +94,7 @@ impl Handler<RunReaper> for ReaperActor {
             return Box::pin(fut::ready(Reaped::default()));
         }
         let inner = self.inner.clone();
-        let run = async move { run(&inner).await };
+        let run = async move { survive("reaper", run(&inner)).await };
         Box::pin(run.into_actor(self).map(|reaped, actor, _| {
             actor.running = false;
             reaped
