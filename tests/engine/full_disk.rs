@@ -43,7 +43,8 @@ async fn order_until_full(buyer: &Shopper, sku: i64) -> String {
     panic!("the disk does not fill up");
 }
 
-/// Repeats what was refused until there is an order: a writer that waits for room looks now and then.
+/// Repeats what was refused until there is an order: a writer that waits for room looks now and
+/// then.
 async fn repeats_until_taken(buyer: &Shopper, key: &str, sku: i64) -> Reply {
     let since = Instant::now();
     while since.elapsed() < PATIENCE {

@@ -24,7 +24,7 @@ impl Shop {
     }
 
     /// The server lives and nothing is other than it was at the opening.
-    pub async fn is_untouched(self) {
+    pub async fn closes_untouched(self) {
         self.app.get("/healthz", None).await.expect(200);
         assert_eq!(self.app.stock(self.sku).await, 7);
         let order = self.alice.order(self.order.order_id()).await;
@@ -91,7 +91,7 @@ async fn what_is_no_json_object_is_refused_by_every_call() {
             assert!(reply.body["detail"]["field"].is_string(), "{path} {shown}: {}", reply.text);
         }
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -120,7 +120,7 @@ async fn a_field_that_is_not_known_is_refused_by_name() {
         let refused = shop.alice.get(&format!("{path}?colour=red")).await;
         assert_eq!(refused.refused(400, "invalid_request").body["detail"]["field"], "colour");
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -178,7 +178,7 @@ async fn a_number_that_is_no_quantity_or_id_is_refused_by_its_place() {
             }
         }
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -204,7 +204,7 @@ async fn quantities_and_amounts_at_their_bounds_are_decided_and_not_wrapped() {
     let mut body = shop.alice.order_body(&[(shop.sku, 1)]);
     body["expect_pay_fen"] = json!(i64::MAX);
     shop.alice.orders_with("bad", body).await.refused(409, "price_changed");
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -247,7 +247,7 @@ async fn texts_that_are_too_long_or_not_texts_are_refused_by_name() {
         let refused = shop.app.post("/api/v1/session", None, json!({ "code": code })).await;
         assert_eq!(refused.refused(400, "invalid_request").body["detail"]["field"], "code");
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -259,7 +259,7 @@ async fn a_body_that_is_too_large_is_refused_unread() {
         assert_eq!(reply.status, 413, "{path}");
         assert_eq!(reply.code(), "too_large", "{path}");
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -278,7 +278,7 @@ async fn bodies_in_other_forms_than_plain_json_are_refused() {
         let reply = shop.alice.call(Method::POST, "/api/v1/orders", &headers, Some(body)).await;
         reply.refused(400, "invalid_request");
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 /// Every call that is for buyers only, with a body that is good where it takes one.
@@ -344,7 +344,7 @@ async fn without_a_good_token_no_call_of_a_buyer_is_answered() {
             assert_eq!(said, (401, "unauthorized"), "{method} {path} with {token:?}");
         }
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -387,7 +387,7 @@ async fn another_buyers_order_and_address_are_not_found() {
     assert_eq!(refused.body["detail"]["field"], "address_id");
     let asked = shop.app.sandbox.calls("/pay/orderquery").count;
     assert_eq!(asked, 0, "a stranger makes nobody ask WeChat");
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -431,7 +431,7 @@ async fn paths_and_questions_without_sense_are_refused() {
         let page = shop.alice.get(&path).await.expect(200).body;
         assert_eq!(page["items"], json!([]), "{keyword} is no part of a name");
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -448,5 +448,5 @@ async fn a_method_that_a_path_does_not_have_is_not_allowed() {
         let reply = shop.alice.call(method.clone(), path, &[], None).await;
         assert_eq!((reply.status, reply.code()), (405, "invalid_request"), "{method} {path}");
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }

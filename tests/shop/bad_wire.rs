@@ -38,7 +38,7 @@ async fn headers_without_sense_do_no_harm() {
         let reply = shop.alice.call(Method::POST, path, &headers, order.clone()).await;
         assert_eq!((reply.status, reply.code()), (status, code), "{header}: {value}");
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 /// Sends these bytes and reads what comes, until the server ends the connection or falls silent.
@@ -84,7 +84,7 @@ async fn what_is_no_http_is_hung_up_on() {
         let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
         assert!(refused, "{shown:?}: {answer}");
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]
@@ -137,5 +137,5 @@ async fn bombs_at_the_notification_route_fail_in_wechats_form() {
             assert!(!reply.text.contains("root:"), "{path} {shown}");
         }
     }
-    shop.is_untouched().await;
+    shop.closes_untouched().await;
 }
