@@ -62,7 +62,8 @@ impl Engine {
         let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new()];
         let [journal_arbiter, engine_arbiter, io_arbiter] = &arbiters;
         let (alive, is_alive) = watch::channel(true);
-        let (ids, keys) = (Arc::new(Ids::default()), Arc::new(KeySet::default()));
+        let ids = Arc::new(Ids::new(settings.commit_wait));
+        let keys = Arc::new(KeySet::default());
         let journal = start_journal(&settings, journal_arbiter, &ids, &clock, alive);
         let directory = Directory::new(DirectoryDeps {
             settings: settings.shop,

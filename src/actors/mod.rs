@@ -21,6 +21,7 @@ pub mod notifier;
 pub mod order;
 pub mod payment;
 pub mod reaper;
+mod steady;
 
 pub use clockwork::Ticks;
 

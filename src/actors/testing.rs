@@ -162,7 +162,7 @@ impl Shop {
             JournalActor::new(settings)
         });
         let journal = JournalHandle::new(journal_addr.clone(), PATIENCE);
-        ids.draw_one().await;
+        ids.draw_one().await.unwrap();
         let goods = start_goods(&engine, &readers, &clock);
         journal.listen(world::wxapp(), goods.clone().recipient());
         let _dir = dir;
@@ -194,7 +194,7 @@ impl Shop {
     }
 
     pub async fn place(&self, key: &str, buyer: i64, items: &[(i64, i64)]) -> Place {
-        let order = self.ids.draw_one().await;
+        let order = self.ids.draw_one().await.unwrap();
         let mut place = world::place(order, buyer, items);
         place.key.key = world::key(buyer, key);
         place

@@ -22,11 +22,12 @@ pub async fn body(
     max: usize,
 ) -> Result<web::Bytes, ApiError> {
     let too_large = || ApiError::new(Code::TooLarge).with("max_bytes", max);
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if header(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING);
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(ApiError::invalid("Content-Encoding", "compressed bodies are not taken"));
     }
-    let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > max) {
         return Err(too_large());
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::domain::time::Timestamp;
@@ -23,6 +23,27 @@ pub enum StoreError {
 impl StoreError {
     pub fn row(table: &'static str, what: impl std::fmt::Display) -> Self {
         Self::Row { table, what: what.to_string() }
+    }
+
+    /// Refused for what was said, not for how the database is doing: the same again meets the same.
+    pub fn is_about_content(&self) -> bool {
+        let error = match self {
+            Self::Row { .. } => return true,
+            Self::Database(DbErr::Exec(RuntimeErr::SqlxError(error))) => error,
+            Self::Database(DbErr::Query(RuntimeErr::SqlxError(error))) => error,
+            Self::Database(_) => return false,
+        };
+        let code = error.as_database_error().and_then(|error| error.code());
+        code.is_some_and(|code| is_content_code(&code))
+    }
+}
+
+/// SQLite: error, too big, constraint, mismatch, range, of whichever extended kind; PostgreSQL and
+/// MySQL: data exceptions and integrity violations, which have letters or five digits.
+fn is_content_code(code: &str) -> bool {
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 1 | 18 | 19 | 20 | 25),
+        Ok(_) | Err(_) => code.starts_with("22") || code.starts_with("23"),
     }
 }
 
@@ -92,8 +113,26 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const WAL_SIZE_LIMIT: &str = "67108864";
 const STATEMENT_CACHE: usize = 512;
 
+/// A parameter of an SQLite URL that bounds the file, in pages of 4 KiB: `?max_page_count=250000`.
+/// SQLite applies it to a connection; one that would grow the file further is refused with
+/// "database or disk is full". A bound below what the file has is what it has.
+const MAX_PAGES: &str = "max_page_count=";
+
+/// The URL without [`MAX_PAGES`], and its value.
+fn take_max_pages(url: &str) -> (String, Option<u32>) {
+    let Some((file, query)) = url.split_once('?').filter(|_| url.starts_with("sqlite:")) else {
+        return (url.to_owned(), None);
+    };
+    let bound = |part: &str| part.strip_prefix(MAX_PAGES)?.parse().ok();
+    let max_pages = query.split('&').find_map(bound);
+    let rest: Vec<&str> = query.split('&').filter(|part| bound(part).is_none()).collect();
+    let separator = if rest.is_empty() { "" } else { "?" };
+    (format!("{file}{separator}{}", rest.join("&")), max_pages)
+}
+
 fn options(url: &str, connections: u32) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
+    let (url, max_pages) = take_max_pages(url);
+    let mut options = ConnectOptions::new(creating(&url));
     options
         .max_connections(connections)
         .min_connections(1)
@@ -103,8 +142,12 @@ fn options(url: &str, connections: u32) -> ConnectOptions {
         .max_lifetime(None::<Duration>)
         .test_before_acquire(false)
         .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            let bounded = match max_pages {
+                Some(pages) => sqlite.pragma("max_page_count", pages.to_string()),
+                None => sqlite,
+            };
+            bounded
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .auto_vacuum(SqliteAutoVacuum::None)
@@ -118,12 +161,12 @@ fn options(url: &str, connections: u32) -> ConnectOptions {
 
 /// Opens the pool of readers. A database file that is not there yet is made.
 pub async fn open_readers(url: &str, connections: u32) -> Result<Readers, StoreError> {
-    Ok(Readers(Database::connect(options(&creating(url), connections)).await?))
+    Ok(Readers(Database::connect(options(url, connections)).await?))
 }
 
 /// Opens the one connection that writes; whoever holds it shares it with nobody.
 pub async fn open_writer(url: &str) -> Result<DatabaseConnection, StoreError> {
-    Ok(Database::connect(options(&creating(url), 1)).await?)
+    Ok(Database::connect(options(url, 1)).await?)
 }
 
 /// Begins a transaction that may write at once: on SQLite IMMEDIATE, so that it cannot fail later
@@ -192,6 +235,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn content_is_told_from_the_state_of_the_database() {
+        for code in ["19", "1299", "1555", "2067", "1", "20", "23505", "22001", "23000"] {
+            assert!(is_content_code(code), "{code}");
+        }
+        for code in ["5", "6", "13", "10", "778", "14", "8", "261", "40001", "57014", "53100"] {
+            assert!(!is_content_code(code), "{code}");
+        }
+    }
+
+    #[test]
     fn the_file_of_an_sqlite_url_is_found() {
         for (url, file) in [
             ("sqlite://buynow.db", Some("buynow.db")),
@@ -200,6 +253,18 @@ mod tests {
             ("postgres://localhost/buynow", None),
         ] {
             assert_eq!(sqlite_file(url), file.map(PathBuf::from), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_bound_of_the_file_is_taken_out_of_the_url() {
+        for (url, rest, bound) in [
+            ("sqlite://a.db", "sqlite://a.db", None),
+            ("sqlite://a.db?max_page_count=9", "sqlite://a.db", Some(9)),
+            ("sqlite://a.db?mode=rw&max_page_count=9", "sqlite://a.db?mode=rw", Some(9)),
+            ("sqlite://a.db?max_page_count=x", "sqlite://a.db?max_page_count=x", None),
+        ] {
+            assert_eq!(take_max_pages(url), (rest.to_owned(), bound));
         }
     }
 

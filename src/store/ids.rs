@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
@@ -20,12 +21,26 @@ const LOW_WATER: i64 = 4 * BLOCK;
 const FIRST: i64 = 1 << 20;
 const ROW: &str = "id";
 
+/// How long a caller waits for the next block, unless told otherwise.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The database has given no ids in time; whoever wanted one tries again later.
+#[derive(Debug, thiserror::Error)]
+#[error("the database gives no ids")]
+pub struct NoIds;
+
 /// The ids that this process may use.
-#[derive(Default)]
 pub struct Ids {
     pool: Mutex<Pool>,
     refilled: Notify,
     thirst: Notify,
+    patience: Duration,
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::new(PATIENCE)
+    }
 }
 
 #[derive(Default)]
@@ -36,6 +51,12 @@ struct Pool {
 }
 
 impl Ids {
+    /// None yet. `patience`: how long a caller waits for the next block.
+    pub fn new(patience: Duration) -> Self {
+        let (pool, refilled, thirst) = (Mutex::default(), Notify::new(), Notify::new());
+        Self { pool, refilled, thirst, patience }
+    }
+
     /// Takes `count` ids, or none when so many are not there.
     pub fn try_draw(&self, count: usize) -> Option<Vec<i64>> {
         let wanted = i64::try_from(count).ok()?;
@@ -73,9 +94,13 @@ impl Ids {
         self.refilled.notify_waiters();
     }
 
-    /// Takes `count` ids, far fewer than a block has; waits for the next block when so many are not
-    /// there.
-    pub async fn draw(&self, count: usize) -> Vec<i64> {
+    /// Takes `count` ids, far fewer than a block has; waits for the next block when so many are
+    /// not there.
+    pub async fn draw(&self, count: usize) -> Result<Vec<i64>, NoIds> {
+        tokio::time::timeout(self.patience, self.draw_in_time(count)).await.map_err(|_| NoIds)
+    }
+
+    async fn draw_in_time(&self, count: usize) -> Vec<i64> {
         loop {
             let refilled = self.refilled.notified();
             if let Some(ids) = self.draw_or_ask(count) {
@@ -87,12 +112,8 @@ impl Ids {
     }
 
     /// Takes one id.
-    pub async fn draw_one(&self) -> i64 {
-        loop {
-            if let [id] = self.draw(1).await[..] {
-                return id;
-            }
-        }
+    pub async fn draw_one(&self) -> Result<i64, NoIds> {
+        self.draw(1).await?.pop().ok_or(NoIds)
     }
 
     /// Asks for blocks although nothing else is to be committed.
@@ -215,7 +236,15 @@ mod tests {
             ids.add(1..3);
         };
         let (drawn, ()) = tokio::join!(ids.draw(2), refill);
-        assert_eq!(drawn, [1, 2]);
+        assert_eq!(drawn.unwrap(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_ids_for_ever() {
+        let ids = Ids::new(Duration::from_millis(1));
+        assert!(ids.draw_one().await.is_err());
+        ids.add(1..2);
+        assert_eq!(ids.draw_one().await.unwrap(), 1);
     }
 
     #[tokio::test]

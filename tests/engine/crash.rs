@@ -186,3 +186,17 @@ async fn a_server_that_is_killed_twenty_times_under_load_loses_and_doubles_nothi
     shop.audit_is_clean();
     println!("{keys} orders, {ROUNDS} crashes");
 }
+
+#[actix_web::test]
+async fn a_first_start_that_is_killed_anywhere_is_made_good_by_the_next() {
+    let mut shop = Process::prepare();
+    let steps = ["Applying migration", "000003", "000005", "starting", "buynow serves"];
+    for step in steps {
+        shop.start_until(step);
+        shop.kill();
+    }
+    shop.start();
+    let sku = shop.a_sku_of("order", 990, 1).await;
+    shop.shopper("alice").await.buys(sku, 1).await.expect(201);
+    shop.audit_is_clean();
+}

@@ -5,7 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod actor_death;
 mod crash;
 mod flash_sale;
+mod full_disk;
+mod locked;
 mod restart;
 mod shutdown;

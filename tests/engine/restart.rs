@@ -7,6 +7,7 @@ use std::sync::Arc;
 use buynow::actors::journal::Point;
 use buynow::actors::notifier::RunNotifier;
 use buynow::actors::reaper::RunReaper;
+use buynow::config::Config;
 use buynow::sandbox::{Fault, FaultKind, PayAction, PayByNumber};
 use serde_json::json;
 
@@ -268,6 +269,25 @@ async fn an_attempt_found_after_a_crash_may_be_on_its_way_and_holds_its_goods_un
     let number = orders.body["items"][0]["order_no"].as_str().unwrap();
     assert_eq!(app.sandbox.trade(number).unwrap().state, "CLOSED");
     assert_eq!(app.stock(sku).await, 5);
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_database_that_gives_no_ids_after_a_start_refuses_orders_in_time() {
+    let app = a_shop().await;
+    let sku = app.a_sku(990, 5).await;
+    let alice = app.shopper("alice").await;
+    let gate = Gate::at(Point::BeforeCommit);
+    gate.close();
+    let patient = |config: &mut Config| config.engine.commit_wait_ms = 50;
+    let app = app.crashes().await.probe(gate.clone()).config(patient).start().await;
+    gate.reached().await;
+    let (key, body) = ("k", alice.order_body(&[(sku, 1)]));
+    alice.orders_with(key, body.clone()).await.refused(503, "unavailable");
+    gate.open();
+    while alice.orders_with(key, body.clone()).await.status == 503 {}
+    alice.orders_with(key, body).await.expect(200);
     app.audit_is_clean().await;
     app.stop().await;
 }

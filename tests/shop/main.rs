@@ -6,7 +6,9 @@
 mod support;
 
 mod api;
+mod bad_input;
 mod buy_now;
 mod carts;
+mod errors;
 mod repeats;
 mod tenants;

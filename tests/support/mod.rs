@@ -211,21 +211,26 @@ impl TestApp {
         self._folder.clone()
     }
 
-    /// Ends in the middle of whatever it does, and is started again on what is left. For a shop
-    /// with WeChat apart.
-    pub async fn crashes_and_restarts(mut self) -> Self {
+    /// Ends in the middle of whatever it does; what is left can be started again. For a shop with
+    /// WeChat apart.
+    pub async fn crashes(mut self) -> TestAppBuilder {
         let running = self.stopped.take().unwrap();
         running.abort();
         self.server.stop(false).await;
         drop(running.await);
-        let wechat = Some(self.sandbox.clone());
-        let (config, folder) = (self.config.clone(), self._folder.clone());
-        let (clock, probe) = (self.clock.clone(), Arc::new(NoProbe));
-        drop(self);
-        let port = Some(config.server.port).filter(|_| wechat.is_some());
-        let builder =
-            TestAppBuilder { config, clock, probe, folder, wechat, second_shop: false, port };
-        builder.start().await
+        TestAppBuilder {
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+            probe: Arc::new(NoProbe),
+            folder: self._folder.clone(),
+            wechat: Some(self.sandbox.clone()),
+            second_shop: false,
+            port: Some(self.config.server.port),
+        }
+    }
+
+    pub async fn crashes_and_restarts(self) -> Self {
+        self.crashes().await.start().await
     }
 
     /// Goods with one SKU, deducted when the order is placed.

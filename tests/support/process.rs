@@ -61,7 +61,14 @@ impl Process {
     }
 
     /// Serves; returns when it listens.
+    #[track_caller]
     pub fn start(&mut self) {
+        self.start_until("buynow serves");
+    }
+
+    /// Starts to serve; returns when it has said these words.
+    #[track_caller]
+    pub fn start_until(&mut self, words: &str) {
         let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = channel();
         let said = Arc::new(Mutex::new(String::new()));
@@ -69,7 +76,7 @@ impl Process {
         let kept = said.clone();
         std::thread::spawn(move || pass_on(stderr, &send, &kept));
         let running = Running { child, lines, said };
-        running.wait_for("buynow serves");
+        running.wait_for(words);
         self.running = Some(running);
     }
 
@@ -122,6 +129,12 @@ impl Process {
     /// As [`Self::run`], with these variables.
     pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         self.command(arguments).envs(variables.iter().copied()).output().unwrap()
+    }
+
+    /// As [`Self::run`], while buyers of this process go on.
+    pub async fn runs(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        actix_rt::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

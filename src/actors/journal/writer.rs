@@ -146,12 +146,12 @@ impl Writer {
                         self.fail(batch, JournalError::Unavailable);
                     }
                 }
-                Fate::Lost(error) if is_about_content(&error) && batch.len() > 1 => {
+                Fate::Lost(error) if error.is_about_content() && batch.len() > 1 => {
                     let (first, second) = halve(batch);
                     todo.extend([second, first]);
                 }
                 Fate::Lost(error) => {
-                    let refused = is_about_content(&error);
+                    let refused = error.is_about_content();
                     tracing::error!(%error, members = batch.len(), "a batch could not be written");
                     let error =
                         if refused { JournalError::Refused } else { JournalError::Unavailable };
@@ -442,14 +442,6 @@ fn new_marker() -> Marker {
 
 fn is_duplicate(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
-}
-
-/// Refused for what the batch says, not for how the database is doing.
-fn is_about_content(error: &StoreError) -> bool {
-    match error {
-        StoreError::Row { .. } => true,
-        StoreError::Database(error) => error.sql_err().is_some(),
-    }
 }
 
 /// Worth the same batch again after a moment: another writer holds the lock.

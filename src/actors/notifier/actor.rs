@@ -12,6 +12,7 @@ use super::protocol::*;
 use crate::actors::directory::Directory;
 use crate::actors::journal::{JournalError, JournalHandle};
 use crate::actors::messenger::{Deliver, MessageError};
+use crate::actors::steady::survive;
 use crate::clock::Clock;
 use crate::domain::id::UserId;
 use crate::domain::notification::{Facts, MessageTemplate, TemplateKind, fill};
@@ -100,7 +101,7 @@ impl Handler<RunNotifier> for NotifierActor {
             return Box::pin(std::future::ready(0));
         }
         Box::pin(async move {
-            let worked = run(&inner).await;
+            let worked = survive("notifier", run(&inner)).await;
             inner.running.set(false);
             inner.idle.notify_waiters();
             worked

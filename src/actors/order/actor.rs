@@ -155,7 +155,7 @@ async fn place(
         Ok(Err(AdmitError::Unavailable)) | Err(_) => return Err(PlaceError::Unavailable),
     };
     let user = order.user;
-    let order = to_command(deps, order, claim.clone()).await;
+    let order = to_command(deps, order, claim.clone()).await?;
     deps.keys.add(&claim.key);
     let outcome = match &deps.placer {
         None => {
@@ -215,14 +215,14 @@ async fn replay(deps: &OrderDeps, user: UserId, order: OrderId) -> PlaceResult {
     }
 }
 
-async fn to_command(deps: &OrderDeps, order: PlaceOrder, key: KeyClaim) -> Place {
-    let id = loop {
-        if let Ok(id) = OrderId::parse(deps.ids.draw_one().await) {
-            break id;
-        }
-    };
-    Place {
-        order: id,
+async fn to_command(
+    deps: &OrderDeps,
+    order: PlaceOrder,
+    key: KeyClaim,
+) -> Result<Place, PlaceError> {
+    let id = deps.ids.draw_one().await.map_err(|_| PlaceError::Unavailable)?;
+    Ok(Place {
+        order: OrderId::parse(id).map_err(|_| PlaceError::Unavailable)?,
         wxapp: deps.wxapp,
         user: order.user,
         key,
@@ -234,7 +234,7 @@ async fn to_command(deps: &OrderDeps, order: PlaceOrder, key: KeyClaim) -> Place
         freight: order.freight,
         max: deps.max,
         expire_seconds: deps.expire_seconds,
-    }
+    })
 }
 
 /// The day in Beijing and 16 random digits; unique for each mini-program, which the database checks.

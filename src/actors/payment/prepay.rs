@@ -85,11 +85,8 @@ async fn start(
     let openid = openid.map_err(|error| unavailable(&error))?.ok_or(PrepayError::UnknownOrder)?;
     let lines =
         payments::lines(&deps.readers, order.id).await.map_err(|error| unavailable(&error))?;
-    let id = loop {
-        if let Ok(id) = AttemptId::parse(deps.ids.draw_one().await) {
-            break id;
-        }
-    };
+    let id = deps.ids.draw_one().await.map_err(|_| PrepayError::Unavailable)?;
+    let id = AttemptId::parse(id).map_err(|_| PrepayError::Unavailable)?;
     let start = StartAttempt {
         id,
         order: order.id,

@@ -11,6 +11,7 @@ use super::protocol::*;
 use crate::actors::directory::Directory;
 use crate::actors::journal::{JournalError, JournalHandle};
 use crate::actors::payment::{AskWechat, CloseOrder, WorkOnRefund};
+use crate::actors::steady::survive;
 use crate::clock::{Clock, ClockSync};
 use crate::domain::attempt::Attempt;
 use crate::domain::fold::{BeginClosing, Command};
@@ -75,12 +76,12 @@ struct Stages {
 struct Stage(Cell<bool>);
 
 impl Stage {
-    /// Does the work unless it is under way already.
+    /// Does the work unless it is under way already. A panic in it ends this work only.
     async fn once<T: Default>(&self, work: impl Future<Output = T>) -> T {
         if self.0.replace(true) {
             return T::default();
         }
-        let done = work.await;
+        let done = survive("reaper", work).await;
         self.0.set(false);
         done
     }
@@ -118,7 +119,7 @@ impl Handler<RunReaper> for ReaperActor {
 
     fn handle(&mut self, _: RunReaper, _: &mut Self::Context) -> Self::Result {
         let inner = self.inner.clone();
-        Box::pin(async move { run(&inner).await })
+        Box::pin(async move { survive("reaper", run(&inner)).await })
     }
 }
 

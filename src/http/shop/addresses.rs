@@ -130,7 +130,8 @@ pub async fn add_address(
     if count >= ADDRESSES_MAX {
         return Err(ApiError::new(Code::LimitExceeded).with("max", ADDRESSES_MAX));
     }
-    let id = AddressId::parse(state.ids.draw_one().await).map_err(ApiError::internal)?;
+    let id = state.ids.draw_one().await.map_err(ApiError::unavailable)?;
+    let id = AddressId::parse(id).map_err(ApiError::internal)?;
     let entry = BookAddress { id, address, is_default: body.is_default || count == 0 };
     let (backend, now) = (state.readers.backend(), state.clock.now());
     let write = accounts::insert_address(backend, wxapp, shopper.user, entry.clone(), now);

@@ -99,7 +99,8 @@ async fn find_or_make(
     if let Some(user) = accounts::user_by_openid(readers, wxapp, openid).await? {
         return Ok(user);
     }
-    let id = UserId::parse(state.ids.draw_one().await).map_err(ApiError::internal)?;
+    let id = state.ids.draw_one().await.map_err(ApiError::unavailable)?;
+    let id = UserId::parse(id).map_err(ApiError::internal)?;
     let now = state.clock.now();
     let write = accounts::insert_user(readers.backend(), wxapp, id, openid, now);
     state.journal.write(write).await?;

@@ -7,4 +7,5 @@ mod place;
 pub(crate) mod properties;
 mod settle;
 pub(crate) mod steps;
+mod words;
 pub(crate) mod world;
