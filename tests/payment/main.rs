@@ -6,6 +6,7 @@
 mod support;
 
 mod closing;
+mod copies;
 mod desk;
 mod environments;
 mod goods_and_money;
@@ -16,3 +17,4 @@ mod races;
 mod records;
 mod refunds;
 mod surplus;
+mod wechat;

@@ -183,6 +183,22 @@ async fn near_time_expire_an_attempt_without_prepay_id_is_closed_before_the_next
 }
 
 #[actix_rt::test]
+async fn near_time_expire_a_stored_prepay_id_is_signed_again() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 3).await;
+    let shopper = app.shopper("alice").await;
+    let placed = shopper.buys(sku, 1).await.expect(201);
+    app.advance(899);
+    let again = shopper.asks_to_pay(placed.order_id()).await.expect(200).body;
+    assert_eq!(again["package"], placed.payment()["package"]);
+    assert_eq!(shopper.pays(&again).await.result, PayResult::Ok);
+    assert_eq!(state_of(&shopper.order(placed.order_id()).await), "paid");
+    assert_eq!(calls(&app, OPEN).count, 1);
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
 async fn no_further_attempt_starts_while_wechat_refuses_to_close_the_former() {
     let app = TestApp::start().await;
     let sku = app.a_sku(100, 3).await;

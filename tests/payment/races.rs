@@ -138,3 +138,33 @@ async fn no_payment_parameters_come_out_of_an_order_that_is_being_cancelled() {
     app.audit_is_clean().await;
     app.stop().await;
 }
+
+#[actix_rt::test]
+async fn a_closing_that_hangs_at_wechat_holds_up_nothing_else() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(700, 50).await;
+    let (slow, next) = (app.shopper("slow").await, app.shopper("next").await);
+    let first = slow.buys(sku, 1).await.expect(201).order_id();
+    app.advance(10);
+    let second = next.buys(sku, 1).await.expect(201);
+    // Paid twice: a refund is due.
+    next.acts(second.payment(), buynow::sandbox::PayAction::Twice).await;
+    let third = next.buys(sku, 1).await.expect(201).order_id();
+    app.advance(890);
+    fault(&app, QUERY, FaultKind::DelayAnswer);
+    let others = async {
+        app.sandbox.wait_for_held(QUERY, 1).await.unwrap();
+        app.advance(10);
+        let reaped = app.run_reaper().await;
+        assert_eq!((reaped.expired, reaped.refunds), (1, 1));
+        assert_eq!(next.order(third).await["closing"], json!(true));
+        app.sandbox.release(QUERY);
+    };
+    join(app.run_reaper(), others).await;
+    app.run_reaper().await;
+    assert_eq!(state_of(&slow.order(first).await), "closed");
+    assert_eq!(state_of(&next.order(third).await), "closed");
+    app.finish_refunds().await;
+    app.audit_is_clean().await;
+    app.stop().await;
+}

@@ -1,6 +1,6 @@
 //! The reaper: see [`super::protocol`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -47,7 +47,6 @@ pub struct ReaperSettings {
 /// Does what time brings.
 pub struct ReaperActor {
     inner: Rc<Inner>,
-    running: bool,
 }
 
 struct Inner {
@@ -58,6 +57,34 @@ struct Inner {
     settings: ReaperSettings,
     memory: RefCell<Memory>,
     sync: RefCell<ClockSync>,
+    stages: Stages,
+}
+
+/// Which kinds of work are under way. Each is done by one run at a time, and none waits for
+/// another: a WeChat that hangs while orders are closed keeps no order from expiring.
+#[derive(Default)]
+struct Stages {
+    expiring: Stage,
+    closing: Stage,
+    asking: Stage,
+    refunding: Stage,
+    keeping_house: Stage,
+}
+
+/// One kind of work.
+#[derive(Default)]
+struct Stage(Cell<bool>);
+
+impl Stage {
+    /// Does the work unless it is under way already. A panic in it ends this work only.
+    async fn once<T: Default>(&self, work: impl Future<Output = T>) -> T {
+        if self.0.replace(true) {
+            return T::default();
+        }
+        let done = survive("reaper", work).await;
+        self.0.set(false);
+        done
+    }
 }
 
 /// What may be forgotten: after a restart WeChat is asked once more.
@@ -77,8 +104,9 @@ impl ReaperActor {
         settings: ReaperSettings,
     ) -> Self {
         let (memory, sync) = (RefCell::default(), RefCell::default());
-        let inner = Inner { directory, journal, readers, clock, settings, memory, sync };
-        Self { inner: Rc::new(inner), running: false }
+        let stages = Stages::default();
+        let inner = Inner { directory, journal, readers, clock, settings, memory, sync, stages };
+        Self { inner: Rc::new(inner) }
     }
 }
 
@@ -87,18 +115,11 @@ impl Actor for ReaperActor {
 }
 
 impl Handler<RunReaper> for ReaperActor {
-    type Result = ResponseActFuture<Self, Reaped>;
+    type Result = ResponseFuture<Reaped>;
 
     fn handle(&mut self, _: RunReaper, _: &mut Self::Context) -> Self::Result {
-        if std::mem::replace(&mut self.running, true) {
-            return Box::pin(fut::ready(Reaped::default()));
-        }
         let inner = self.inner.clone();
-        let run = async move { survive("reaper", run(&inner)).await };
-        Box::pin(run.into_actor(self).map(|reaped, actor, _| {
-            actor.running = false;
-            reaped
-        }))
+        Box::pin(async move { survive("reaper", run(&inner)).await })
     }
 }
 
@@ -112,17 +133,22 @@ async fn run(inner: &Inner) -> Reaped {
             0
         })
     };
+    let stages = &inner.stages;
     let reaped = Reaped {
-        expired: counted(begin_closings(inner).await),
-        closings: counted(close(inner).await),
-        asked: counted(ask(inner).await),
-        refunds: counted(refund(inner).await),
+        expired: stages.expiring.once(async { counted(begin_closings(inner).await) }).await,
+        closings: stages.closing.once(async { counted(close(inner).await) }).await,
+        asked: stages.asking.once(async { counted(ask(inner).await) }).await,
+        refunds: stages.refunding.once(async { counted(refund(inner).await) }).await,
     };
+    stages.keeping_house.once(keep_house(inner)).await;
+    reaped
+}
+
+async fn keep_house(inner: &Inner) {
     if let Err(error) = measure(inner).await {
         tracing::warn!(%error, "the reaper could not measure");
     }
     sweep(inner).await;
-    reaped
 }
 
 /// While clock and database disagree about the time nothing is closed.

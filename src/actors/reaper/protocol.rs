@@ -6,7 +6,7 @@
 //!
 //! | message | reply | refusals | idempotent by | response |
 //! |---|---|---|---|---|
-//! | [`RunReaper`] | [`Reaped`] | none | the orders, attempts and refunds | future, one run at a time |
+//! | [`RunReaper`] | [`Reaped`] | none | the orders, attempts and refunds | future; each kind of work once at a time |
 
 use actix::prelude::*;
 
