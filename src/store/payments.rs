@@ -4,7 +4,7 @@
 use entity::{order, payment, payment_attempt, refund, user};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::db::{Readers, StoreError};
+use super::db::{Readers, StoreError, readable};
 use super::rows;
 use crate::domain::attempt::Attempt;
 use crate::domain::id::{OrderId, PaymentId, RefundId, UserId, WxappId};
@@ -111,7 +111,7 @@ pub async fn expired(
         .into_tuple()
         .all(readers.db())
         .await?;
-    found.into_iter().map(order_ref).collect()
+    Ok(readable(found.into_iter().map(order_ref)))
 }
 
 /// Orders that are being closed and are due for another try.
@@ -131,7 +131,7 @@ pub async fn closings_due(
         .into_tuple()
         .all(readers.db())
         .await?;
-    found.into_iter().map(order_ref).collect()
+    Ok(readable(found.into_iter().map(order_ref)))
 }
 
 /// Since when the oldest order has been closing.
@@ -165,7 +165,7 @@ pub async fn attempts_to_ask(
         .limit(limit)
         .all(readers.db())
         .await?;
-    found.into_iter().map(rows::payments::attempt).collect()
+    Ok(readable(found.into_iter().map(rows::payments::attempt)))
 }
 
 /// Stopped attempts of orders that are paid or closed already.
@@ -182,7 +182,7 @@ pub async fn stopped_attempts(readers: &Readers, limit: u64) -> Result<Vec<Order
         .into_tuple()
         .all(readers.db())
         .await?;
-    found.into_iter().map(order_ref).collect()
+    Ok(readable(found.into_iter().map(order_ref)))
 }
 
 fn attempt_to_order() -> sea_orm::RelationDef {
@@ -205,7 +205,7 @@ pub async fn refunds_due(
         .limit(limit)
         .all(readers.db())
         .await?;
-    found.into_iter().map(rows::payments::refund).collect()
+    Ok(readable(found.into_iter().map(rows::payments::refund)))
 }
 
 /// When WeChat was last asked for a refund of this order, other than this one.
