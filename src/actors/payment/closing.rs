@@ -93,7 +93,7 @@ pub(super) async fn take_word(
     match word {
         TradeWord::Paid(evidence) => settle(inner, attempt, evidence, Vec::new()).await,
         TradeWord::PaidAndRefunded(evidence) => {
-            match inner.deps.provider.refunds_of(attempt, &evidence).await {
+            match inner.deps.provider.refunds_of(attempt, &evidence.transaction).await {
                 Ok(refunds) => settle(inner, attempt, evidence, refunds).await,
                 Err(error) => Ok(not_yet(attempt, &error)),
             }
