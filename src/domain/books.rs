@@ -7,11 +7,12 @@ use super::attempt::Attempt;
 use super::goods::{Goods, Sku};
 use super::id::{
     AddressId, AttemptId, GoodsId, IdempotencyKey, LineId, OrderId, PaymentId, RefundId, SkuId,
-    StockEntryId, UserId, WxappId,
+    UserId, WxappId,
 };
 use super::notification::NewNotification;
-use super::order::{CloseReason, Line, Order};
+use super::order::{Line, Order};
 use super::payment::{Incident, Payment, Refund};
+pub use super::stock::{EntryKind, StockEntry};
 use super::time::Timestamp;
 
 /// A row and whether it must be written.
@@ -82,56 +83,6 @@ pub struct KeyBinding {
     /// SHA-256 of the request in canonical form, hexadecimal.
     pub request_hash: String,
     pub result: OrderId,
-}
-
-/// An entry of the stock ledger (库存流水).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StockEntry {
-    pub id: StockEntryId,
-    pub wxapp: WxappId,
-    pub sku: SkuId,
-    /// Gapless for each SKU.
-    pub seq: i64,
-    pub kind: EntryKind,
-    pub order: OrderId,
-    pub line: LineId,
-    pub delta: i64,
-    /// Stock after this entry.
-    pub balance: i64,
-    pub at: Timestamp,
-}
-
-/// Why stock moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
-    /// Deducted when the order was placed.
-    Order,
-    /// Deducted when it was paid.
-    Payment,
-    Cancel,
-    Expire,
-    Refund,
-}
-
-impl EntryKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Order => "order",
-            Self::Payment => "payment",
-            Self::Cancel => "cancel",
-            Self::Expire => "expire",
-            Self::Refund => "refund",
-        }
-    }
-}
-
-impl From<CloseReason> for EntryKind {
-    fn from(reason: CloseReason) -> Self {
-        match reason {
-            CloseReason::Expired => Self::Expire,
-            CloseReason::Buyer | CloseReason::Staff | CloseReason::SoldOut => Self::Cancel,
-        }
-    }
 }
 
 /// All that one batch has read and made. Filled by the store, worked on by the fold, written by the

@@ -16,4 +16,5 @@ pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod price;
+pub mod stock;
 pub mod time;

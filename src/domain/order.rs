@@ -5,12 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::books::EntryKind;
 use super::goods::DeductStock;
 use super::id::{GoodsId, LineId, OrderId, OutTradeNo, SkuId, TransactionId, UserId, WxappId};
 use super::money::{Money, Quantity};
 use super::notification::Event;
 use super::price::Amounts;
+use super::stock::EntryKind;
 use super::time::Timestamp;
 
 /// An order (订单).
@@ -89,6 +89,15 @@ impl CloseReason {
             "staff" => Some(Self::Staff),
             "sold_out" => Some(Self::SoldOut),
             _ => None,
+        }
+    }
+}
+
+impl From<CloseReason> for EntryKind {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::Expired => Self::Expire,
+            CloseReason::Buyer | CloseReason::Staff | CloseReason::SoldOut => Self::Cancel,
         }
     }
 }
