@@ -208,6 +208,20 @@ pub async fn refunds_due(
     Ok(readable(found.into_iter().map(rows::payments::refund)))
 }
 
+/// Since when the oldest refund has not come to its end.
+pub async fn oldest_refund(readers: &Readers) -> Result<Option<Timestamp>, StoreError> {
+    let oldest: Option<i64> = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::CreatedAt)
+        .filter(refund::Column::State.is_in(["due", "requested", "processing", "abnormal"]))
+        .order_by_asc(refund::Column::CreatedAt)
+        .limit(1)
+        .into_tuple()
+        .one(readers.db())
+        .await?;
+    Ok(oldest.map(Timestamp::from_millis))
+}
+
 /// When WeChat was last asked for a refund of this order, other than this one.
 pub async fn last_other_request(
     readers: &Readers,

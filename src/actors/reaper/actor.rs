@@ -280,6 +280,8 @@ async fn measure(inner: &Inner) -> Result<(), StoreError> {
     let seconds = |since: Timestamp| now.millis_since(since) / 1000;
     let closing = payments::oldest_closing(&inner.readers).await?;
     crate::metrics::oldest_closing(closing.map_or(0, seconds));
+    let refund = payments::oldest_refund(&inner.readers).await?;
+    crate::metrics::oldest_refund(refund.map_or(0, seconds));
     let (waiting, oldest) = outbox::depth(&inner.readers).await?;
     crate::metrics::outbox(waiting, oldest.map_or(0, seconds));
     if let Some(snapshot) = inner.journal.snapshot().await {
