@@ -149,23 +149,42 @@ pub async fn oldest_closing(readers: &Readers) -> Result<Option<Timestamp>, Stor
     Ok(oldest.flatten().map(Timestamp::from_millis))
 }
 
-/// Attempts that may bring money without a notification: open ones, and stopped ones of orders that
-/// are past being unpaid. Oldest first, created between `from` and `to`.
+/// A place in the row of all attempts by age: time of creation, then id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AttemptMark {
+    pub created_at: Timestamp,
+    pub id: i64,
+}
+
+/// Attempts that may bring money without a notification, oldest first: created after the mark, and
+/// by `to`. With the mark behind the last of them.
 pub async fn attempts_to_ask(
     readers: &Readers,
-    from: Timestamp,
+    after: AttemptMark,
     to: Timestamp,
     limit: u64,
-) -> Result<Vec<Attempt>, StoreError> {
+) -> Result<(Vec<Attempt>, AttemptMark), StoreError> {
+    let at = after.created_at.as_millis();
+    let later = Condition::any().add(payment_attempt::Column::CreatedAt.gt(at)).add(
+        Condition::all()
+            .add(payment_attempt::Column::CreatedAt.eq(at))
+            .add(payment_attempt::Column::Id.gt(after.id)),
+    );
     let found = payment_attempt::Entity::find()
         .filter(payment_attempt::Column::State.is_in(["open", "requesting"]))
-        .filter(payment_attempt::Column::CreatedAt.gte(from.as_millis()))
+        .filter(payment_attempt::Column::CreatedAt.gte(at))
         .filter(payment_attempt::Column::CreatedAt.lte(to.as_millis()))
+        .filter(later)
         .order_by_asc(payment_attempt::Column::CreatedAt)
+        .order_by_asc(payment_attempt::Column::Id)
         .limit(limit)
         .all(readers.db())
         .await?;
-    Ok(readable(found.into_iter().map(rows::payments::attempt)))
+    let mark = found.last().map_or(after, |row| AttemptMark {
+        created_at: Timestamp::from_millis(row.created_at),
+        id: row.id,
+    });
+    Ok((readable(found.into_iter().map(rows::payments::attempt)), mark))
 }
 
 /// Stopped attempts of orders that are paid or closed already.
