@@ -17,9 +17,9 @@ use crate::clock::Clock;
 use crate::domain::id::{NotificationId, UserId};
 use crate::domain::notification::{Facts, MessageTemplate, TemplateKind, fill};
 use crate::domain::time::Timestamp;
-use crate::store::outbox::{self, Delivery, GrantChange, Waiting};
+use crate::store::outbox::{self, Claimed, Delivery, GrantChange, Waiting};
 use crate::store::wxapps::Wxapp;
-use crate::store::{Readers, StoreError, payments};
+use crate::store::{Readers, StoreError, Write, payments};
 
 /// Messages claimed at a time.
 const BATCH: u64 = 64;
@@ -148,12 +148,13 @@ async fn run_batch(inner: &Inner) -> Result<usize, NotifyError> {
     let token = token();
     let until = now.plus_seconds(CLAIM_SECONDS);
     let backend = inner.readers.backend();
-    inner.journal.write(outbox::claim(backend, &ids, &token, now, until)).await?;
-    let claimed = match outbox::claimed(&inner.readers, &token).await {
+    let claim = outbox::claim(backend, &ids, &token, now, until);
+    let claimed = match read_claimed(inner, claim, &token).await {
         Ok(claimed) => claimed,
         Err(error) => {
-            inner.journal.write(outbox::give_back(backend, &token, &ids)).await?;
-            return Err(error.into());
+            // Nothing was sent. Should the claim still be written, this is written after it.
+            let _unknown = inner.journal.write(outbox::give_back(backend, &token, &ids)).await;
+            return Err(error);
         }
     };
     if !claimed.unreadable.is_empty() {
@@ -166,6 +167,11 @@ async fn run_batch(inner: &Inner) -> Result<usize, NotifyError> {
         inner.journal.write(outbox::give_back(backend, &token, &untried)).await?;
     }
     Ok(if inner.stopping.get() { 0 } else { worked })
+}
+
+async fn read_claimed(inner: &Inner, claim: Write, token: &str) -> Result<Claimed, NotifyError> {
+    inner.journal.write(claim).await?;
+    Ok(outbox::claimed(&inner.readers, token).await?)
 }
 
 /// Tells every buyer; the answer is what was not tried, because the notifier is to stop. Sends for
