@@ -64,14 +64,15 @@ impl Inner {
 }
 
 type PrepayResult = Result<RequestPayment, PrepayError>;
+/// A prepay under way.
+type Flight = Shared<LocalBoxFuture<'static, PrepayResult>>;
 
 /// Payments of one mini-program.
 pub struct PaymentActor {
     inner: Rc<Inner>,
     /// One prepay at a time for each order and buyer; he joins his own. A stranger's ends in
     /// "unknown order" without touching anything, and must not be what the owner joins.
-    prepaying:
-        Rc<RefCell<HashMap<(OrderId, UserId), Shared<LocalBoxFuture<'static, PrepayResult>>>>>,
+    prepaying: Rc<RefCell<HashMap<(OrderId, UserId), Flight>>>,
 }
 
 impl PaymentActor {
