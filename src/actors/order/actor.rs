@@ -185,8 +185,13 @@ async fn place(
 }
 
 /// Before anything is refused the key is looked up: the buyer of the last piece who lost the answer
-/// must not be told that it is sold out.
+/// must not be told that it is sold out. Nor must he while his first request is under way with
+/// another generation of this actor: asked before the look-up, because what has ended by then the
+/// look-up finds, and after it, because the other one may have come in between.
 async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) -> PlaceResult {
+    if deps.keys.is_shared(&claim.key) {
+        return Err(PlaceError::Unavailable);
+    }
     let bound = if deps.keys.may_be_bound(&claim.key) {
         binding(&deps.readers, &claim.key).await.map_err(|error| {
             tracing::warn!(%error, "a key could not be looked up");
@@ -201,6 +206,7 @@ async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) ->
             return replay(deps, claim.key.user, bound.result).await;
         }
         Some(_) => PlaceRefusal::KeyConflict,
+        None if deps.keys.is_shared(&claim.key) => return Err(PlaceError::Unavailable),
         None => refusal,
     };
     crate::metrics::refused(&refused);
