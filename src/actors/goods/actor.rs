@@ -170,7 +170,7 @@ impl GoodsActor {
         let complete = reads.iter().all(Option::is_some);
         for rows in reads.into_iter().flatten() {
             for goods in &rows.goods {
-                self.goods.insert(goods.id, goods.clone());
+                self.see_goods(goods.clone());
             }
             for sku in &rows.skus {
                 self.see(sku.clone(), rows.read_at);
@@ -179,10 +179,22 @@ impl GoodsActor {
         complete
     }
 
+    /// The newer of two copies of a row stays. Sales count without a version: they decide nothing.
+    fn see_goods(&mut self, goods: Goods) {
+        match self.goods.get_mut(&goods.id) {
+            Some(known) if known.version > goods.version => {}
+            Some(known) => *known = goods,
+            None => drop(self.goods.insert(goods.id, goods)),
+        }
+    }
+
     /// The newer of two copies of a row stays.
     fn see(&mut self, sku: Sku, at: Timestamp) {
         match self.skus.get_mut(&sku.id) {
-            None => drop(self.skus.insert(sku.id, Known { sku, held: 0, read_at: at })),
+            None => {
+                let known = Known { sku, held: 0, read_at: at };
+                self.skus.insert(known.sku.id, known);
+            }
             Some(known) => {
                 if sku.version >= known.sku.version {
                     known.sku = sku;
@@ -292,7 +304,7 @@ impl Handler<BatchDone> for GoodsActor {
     fn handle(&mut self, done: BatchDone, _: &mut Self::Context) {
         let now = self.clock.now();
         for goods in done.goods {
-            self.goods.insert(goods.id, goods);
+            self.see_goods(goods);
         }
         for sku in done.skus {
             self.see(sku, now);

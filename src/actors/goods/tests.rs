@@ -12,6 +12,7 @@ use crate::actors::testing::*;
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::fold::Place;
 use crate::domain::fold::tests::world::*;
+use crate::domain::goods::Goods;
 use crate::domain::money::Money;
 use crate::domain::price::FreightPolicy;
 
@@ -274,4 +275,23 @@ async fn holds_are_numbered_apart() {
         admitted.into_iter().map(|answer| answer.unwrap().unwrap().hold.settle().number).collect();
     assert_eq!((ids.len(), shop.held(11).await), (50, 50));
     shop.journal.drain().await;
+}
+
+#[actix::test]
+async fn older_terms_of_goods_are_ignored() {
+    let shop = Shop::start(5, 1).await;
+    let on_sale = async || {
+        let quoted = shop.goods().send(quote(&[(11, 1)])).await.unwrap().unwrap();
+        quoted.lines[0].problem.is_none()
+    };
+    assert!(on_sale().await);
+    let tell = |on_sale, version| {
+        let goods = Goods { on_sale, version, ..crate::domain::goods::tests::a_goods(1) };
+        shop.goods().do_send(BatchDone { holds: vec![], skus: vec![], goods: vec![goods] });
+    };
+    for (told, version, expected) in [(false, 2, false), (true, 1, false), (true, 3, true)] {
+        tell(told, version);
+        assert_eq!(on_sale().await, expected, "version {version}");
+    }
+    shop.stop().await;
 }
