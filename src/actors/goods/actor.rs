@@ -21,6 +21,9 @@ use crate::store::stock::{self, StockRows};
 
 static INCARNATIONS: AtomicU64 = AtomicU64::new(1);
 
+/// Older than any memory may be.
+const NEVER: Timestamp = Timestamp::from_millis(0);
+
 /// Admission for one mini-program.
 pub struct GoodsActor {
     wxapp: WxappId,
@@ -45,6 +48,8 @@ struct Known {
     sku: Sku,
     held: i64,
     read_at: Timestamp,
+    /// The newest version that a read has shown while pieces were held.
+    passed_over: i64,
 }
 
 /// A read that several messages wait for; none: the database did not answer.
@@ -122,6 +127,10 @@ impl GoodsActor {
         for (sku, quantity) in self.holds.remove(&hold.number).unwrap_or_default() {
             if let Some(known) = self.skus.get_mut(&sku) {
                 known.held -= quantity;
+                // The hold has ended without word of a row as new as one that was passed over.
+                if known.held == 0 && known.passed_over > known.sku.version {
+                    known.read_at = NEVER;
+                }
             }
         }
     }
@@ -173,10 +182,24 @@ impl GoodsActor {
                 self.see_goods(goods.clone());
             }
             for sku in &rows.skus {
-                self.see(sku.clone(), rows.read_at);
+                self.look_at(sku, rows.read_at);
             }
         }
         complete
+    }
+
+    /// Takes over a row that was read, unless pieces of it are held: it may show a commit whose
+    /// holds have not ended here yet, and would count their pieces twice. Word of that commit brings
+    /// its row and ends them at once; so does the next commit with this SKU, whoever has changed it.
+    fn look_at(&mut self, sku: &Sku, at: Timestamp) {
+        match self.skus.get_mut(&sku.id) {
+            Some(known) if known.held > 0 => {
+                known.passed_over = known.passed_over.max(sku.version);
+                // Nobody looks again before it may have changed.
+                known.read_at = known.read_at.max(at);
+            }
+            _ => self.see(sku.clone(), at),
+        }
     }
 
     /// The newer of two copies of a row stays. Sales count without a version: they decide nothing.
@@ -192,7 +215,7 @@ impl GoodsActor {
     fn see(&mut self, sku: Sku, at: Timestamp) {
         match self.skus.get_mut(&sku.id) {
             None => {
-                let known = Known { sku, held: 0, read_at: at };
+                let known = Known { sku, held: 0, read_at: at, passed_over: 0 };
                 self.skus.insert(known.sku.id, known);
             }
             Some(known) => {
