@@ -351,3 +351,19 @@ async fn older_terms_of_goods_are_ignored() {
     }
     shop.stop().await;
 }
+
+/// What the buyer has bought before is not known here; more than the limit at once is.
+#[actix::test]
+async fn a_cart_beyond_the_limit_takes_no_hold() {
+    let mut world = World::new(9);
+    world.change_goods(1, |goods| goods.limit_per_user = Some(3));
+    let shop = Shop::start_with(world, 1, QUEUE_MAX).await;
+    let limit = PlaceRefusal::LimitExceeded { goods: goods_id(1), limit: 3 };
+    let place = shop.place("k", 1, &[(11, 2), (FREE_SKU, 5), (12, 2)]).await;
+    let refused = shop.goods().send(admit(&place)).await.unwrap().unwrap_err();
+    assert_eq!(refused, limit.into());
+    assert_eq!(shop.goods_snapshot().await.holds, 0);
+    shop.buy("k", 1, &[(11, 2), (12, 1)]).await.unwrap();
+    assert_eq!(shop.buy("k2", 1, &[(11, 1)]).await, Err(NotBought::Refused(limit)));
+    shop.stop().await;
+}
