@@ -189,8 +189,9 @@ impl GoodsActor {
     }
 
     /// Takes over a row that was read, unless pieces of it are held: it may show a commit whose
-    /// holds have not ended here yet, and would count their pieces twice. Word of that commit brings
-    /// its row and ends them at once; so does the next commit with this SKU, whoever has changed it.
+    /// holds have not ended here yet, and would count their pieces twice. Word of that commit
+    /// brings its row and ends them at once; so does the next commit with this SKU, whoever has
+    /// changed it.
     fn look_at(&mut self, sku: &Sku, at: Timestamp) {
         match self.skus.get_mut(&sku.id) {
             Some(known) if known.held > 0 => {

@@ -74,8 +74,8 @@ impl KeySet {
         UnderWay { keys: self.clone(), key: key.clone() }
     }
 
-    /// Whether a request other than the asking one is under way with this key. One order actor joins
-    /// such requests; the other one is with the actor's predecessor or successor.
+    /// Whether a request other than the asking one is under way with this key. One order actor
+    /// joins such requests; the other one is with the actor's predecessor or successor.
     pub fn is_shared(&self, key: &KeyRef) -> bool {
         self.lock().under_way.get(key).is_some_and(|count| *count > 1)
     }

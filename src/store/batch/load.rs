@@ -181,8 +181,8 @@ pub async fn binding(readers: &Readers, key: &KeyRef) -> Result<Option<KeyBindin
     Ok(found.into_iter().next().map(|(_, binding)| binding))
 }
 
-/// Shows all bound keys, row by row, of one statement and so of one snapshot: keys that are bound or
-/// deleted meanwhile hide no other.
+/// Shows all bound keys, row by row, of one statement and so of one snapshot: keys that are bound
+/// or deleted meanwhile hide no other.
 pub async fn each_key(readers: &Readers, mut show: impl FnMut(&KeyRef)) -> Result<(), StoreError> {
     let mut rows = idempotency::Entity::find().stream(readers.db()).await?;
     while let Some(row) = rows.try_next().await? {
