@@ -64,8 +64,13 @@ async fn checked<T>(request: &HttpRequest, part: Result<T, ApiError>) -> Result<
     }
 }
 
-/// Parses JSON; the refusal names the field.
+/// Parses JSON; the refusal names the field. What is right is parsed once; only what is wrong is
+/// parsed again, with an eye on where it goes wrong.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).or_else(|_| parse_json_watching(bytes))
+}
+
+fn parse_json_watching<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
