@@ -73,6 +73,11 @@ pub fn oldest_closing(seconds: i64) {
     gauge!("buynow_closing_oldest_seconds").set(i32::try_from(seconds).unwrap_or(i32::MAX));
 }
 
+/// How long the oldest refund has not come to its end.
+pub fn oldest_refund(seconds: i64) {
+    gauge!("buynow_refunds_oldest_seconds").set(i32::try_from(seconds).unwrap_or(i32::MAX));
+}
+
 /// An actor was replaced.
 pub fn replaced(actor: &'static str) {
     counter!("buynow_actors_replaced_total", "actor" => actor).increment(1);

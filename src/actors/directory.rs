@@ -27,6 +27,9 @@ use crate::wechat::api::{ApiClient, ApiConfig};
 use crate::wechat::message::MiniProgramState;
 use crate::wechat::pay::{ClientCertificate, PayClient, PayConfig, SetupError};
 
+const IN_FLIGHT_EXTRA_SECONDS: u64 = 10;
+const IN_FLIGHT_SECONDS_MIN: u64 = 30;
+
 /// A mini-program with its actors.
 pub struct Shop {
     pub wxapp: Arc<Wxapp>,
@@ -233,13 +236,22 @@ impl Directory {
         let notify_url = format!("{}/wechat/pay/v2/notify/{}", settings.public_url, wxapp.id);
         let (journal, readers) = (deps.journal.clone(), deps.readers.clone());
         let (ids, clock, mailbox) = (deps.ids.clone(), deps.clock.clone(), settings.mailbox);
+        let in_flight_seconds = in_flight_seconds(settings);
         let wxapp = wxapp.clone();
         Ok(PaymentActor::start_in_arbiter(&deps.io, move |_| {
             let client = PayClient::new(config).expect("the same configuration was good just now");
             let provider = Box::new(WechatPayV2::new(wxapp.clone(), client));
-            let deps =
-                PaymentDeps { wxapp, provider, journal, readers, ids, clock, notify_url, mailbox };
-            PaymentActor::new(deps)
+            PaymentActor::new(PaymentDeps {
+                wxapp,
+                provider,
+                journal,
+                readers,
+                ids,
+                clock,
+                notify_url,
+                in_flight_seconds,
+                mailbox,
+            })
         }))
     }
 
@@ -260,6 +272,14 @@ impl Directory {
             MessengerActor::new(wxapp, client, clock, state, mailbox)
         }))
     }
+}
+
+/// How long a call to WeChat may be on its way: twice what this process waits, because its timeouts
+/// run by another clock than the attempts' times, and some seconds in WeChat's own queues.
+fn in_flight_seconds(settings: &ShopSettings) -> i64 {
+    let waits = settings.connect_timeout.saturating_add(settings.call_timeout);
+    let seconds = waits.as_secs().saturating_mul(2).saturating_add(IN_FLIGHT_EXTRA_SECONDS);
+    i64::try_from(seconds.max(IN_FLIGHT_SECONDS_MIN)).unwrap_or(i64::MAX)
 }
 
 fn certificate(wxapp: &Wxapp) -> Result<Option<ClientCertificate>, SetupError> {

@@ -61,10 +61,6 @@ fn notes(config: &Config) -> Vec<&'static str> {
     let live = config.wechat.mode == Mode::Live;
     let templates = config.wxapp.templates.iter().count();
     [
-        (
-            live && config.wxapp.cert_file.is_none(),
-            "no merchant certificate (wxapp.cert_file): WeChat will refuse refunds.",
-        ),
         (live && templates == 0, "no message templates: buyers will not be told of anything."),
         (
             live && config.server.trusted_proxies.is_empty(),
@@ -94,10 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn live_settings_without_certificate_and_messages_get_notes() {
+    fn live_settings_without_messages_and_proxies_get_notes() {
         let mut config = Config::default();
         config.wechat.mode = Mode::Live;
         config.server.cors_origins.push("*".into());
-        assert_eq!(notes(&config).len(), 4);
+        assert_eq!(notes(&config).len(), 3);
     }
 }

@@ -162,6 +162,24 @@ fn live(config: &Config, found: &mut Found) {
         let variable = key.to_ascii_uppercase().replace('.', "__");
         found.add(key, format!("is required in live mode; set BUYNOW__{variable}"));
     }
+    merchant_certificate(config, found);
+}
+
+/// Surplus money goes back by itself, and WeChat takes no refund without the certificate. A gateway
+/// on this machine may hold it instead.
+fn merchant_certificate(config: &Config, found: &mut Found) {
+    if is_loopback_http(config.wechat.pay_base()) {
+        return;
+    }
+    let wxapp = &config.wxapp;
+    for (key, file, which) in [
+        ("wxapp.cert_file", &wxapp.cert_file, "apiclient_cert.pem"),
+        ("wxapp.key_file", &wxapp.key_file, "apiclient_key.pem"),
+    ] {
+        found.unless(file.is_some(), key, || {
+            format!("is required in live mode: WeChat takes no refund without {which}")
+        });
+    }
 }
 
 fn wxapp(config: &Config, found: &mut Found) {
@@ -181,7 +199,10 @@ fn wxapp(config: &Config, found: &mut Found) {
         "must be at most 32 digits, such as 1900000109".into()
     });
     key_problem(&wxapp.api_key).into_iter().for_each(|what| found.add("wxapp.api_key", what));
-    found.unless(wxapp.cert_file.is_some() == wxapp.key_file.is_some(), "wxapp.cert_file", || {
+    let optional =
+        config.wechat.mode == Mode::Sandbox || is_loopback_http(config.wechat.pay_base());
+    let one_of_two = optional && wxapp.cert_file.is_some() != wxapp.key_file.is_some();
+    found.unless(!one_of_two, "wxapp.cert_file", || {
         "goes together with wxapp.key_file: the merchant certificate and its key, both PEM".into()
     });
     freight(config, found);
@@ -235,6 +256,12 @@ fn https_or_loopback(text: &str) -> bool {
         return false;
     };
     uri.scheme_str() == Some("https") || uri.host().is_some_and(is_loopback)
+}
+
+fn is_loopback_http(text: &str) -> bool {
+    let uri: Option<Uri> = text.parse().ok();
+    let plain = uri.filter(|uri| uri.scheme_str() == Some("http"));
+    plain.is_some_and(|uri| uri.host().is_some_and(is_loopback))
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -10,7 +10,7 @@ use super::*;
 const LIVE: &str = r#"
 server.public_url = "https://shop.example"
 wechat.mode = "live"
-wxapp = { appid = "wx0123456789abcdef", secret = "s", mch_id = "1900000109", api_key = "0123456789abcdef0123456789ABCDEF" }
+wxapp = { appid = "wx0123456789abcdef", secret = "s", mch_id = "1900000109", api_key = "0123456789abcdef0123456789ABCDEF", cert_file = "config.toml", key_file = "config.toml" }
 security.master_key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 "#;
 
@@ -271,8 +271,28 @@ fn live_mode_wants_every_secret() {
         "wxapp.appid (not set): is required in live mode; set BUYNOW__WXAPP__APPID\n\
          wxapp.secret (not set): is required in live mode; set BUYNOW__WXAPP__SECRET\n\
          wxapp.mch_id (not set): is required in live mode; set BUYNOW__WXAPP__MCH_ID\n\
-         wxapp.api_key (not set): is required in live mode; set BUYNOW__WXAPP__API_KEY",
+         wxapp.api_key (not set): is required in live mode; set BUYNOW__WXAPP__API_KEY\n\
+         wxapp.cert_file (not set): is required in live mode: WeChat takes no refund without \
+         apiclient_cert.pem\n\
+         wxapp.key_file (not set): is required in live mode: WeChat takes no refund without \
+         apiclient_key.pem",
     );
+}
+
+#[test]
+fn live_mode_wants_the_merchant_certificate_unless_a_gateway_here_holds_it() {
+    let bare = LIVE.replace(", cert_file = \"config.toml\", key_file = \"config.toml\"", "");
+    let error = load(&bare, &[]).unwrap_err();
+    assert!(error.contains("wxapp.cert_file") && error.contains("wxapp.key_file"), "{error}");
+    for (base, fine) in [
+        ("http://127.0.0.1:9000", true),
+        ("http://localhost:9000", true),
+        ("https://127.0.0.1:9000", false),
+        ("http://pay.example", false),
+    ] {
+        let loaded = load(&format!("{bare}\nwechat.pay_base = {base:?}"), &[]);
+        assert_eq!(loaded.is_ok(), fine, "{base}: {loaded:?}");
+    }
 }
 
 #[test]
@@ -399,6 +419,7 @@ fn the_simulation_is_served_on_loopback_unless_it_is_to_be_public() {
 #[test]
 fn the_simulation_gives_an_identity_that_live_mode_would_accept() {
     let mut config = load(LIVE, &[]).unwrap();
+    config.wechat.pay_base = Some("http://127.0.0.1:1".into());
     config.wxapp = Config::default().wxapp.or_sandbox();
     assert_eq!(problems(&config), []);
     assert_eq!(config.wxapp.appid, SANDBOX_APPID);

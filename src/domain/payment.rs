@@ -145,6 +145,19 @@ impl RefundState {
     }
 }
 
+impl Refund {
+    /// Whether WeChat may be asked to make it: somebody else's is never ours to ask for, and a
+    /// stuck one is finished by staff.
+    pub fn may_be_requested(&self) -> bool {
+        match self.state {
+            RefundState::Due | RefundState::Requested | RefundState::Processing => {
+                self.kind == RefundKind::Auto
+            }
+            RefundState::Success | RefundState::Abnormal | RefundState::Failed { .. } => false,
+        }
+    }
+}
+
 /// What asking WeChat about a refund brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefundEvent {
@@ -180,12 +193,16 @@ pub fn apply_refund(refund: &mut Refund, event: RefundEvent, now: Timestamp) -> 
     use RefundState as S;
     match (&refund.state, event) {
         (S::Success | S::Failed { .. }, _) => return false,
-        (S::Due | S::Requested | S::Processing, E::Request) => {
+        (S::Due | S::Requested | S::Processing | S::Abnormal, E::Request) => {
+            if !refund.may_be_requested() {
+                return false;
+            }
             refund.state = S::Requested;
             refund.requested_at = Some(now);
+            // Should the answer be lost with this process.
+            refund.next_at = Some(now.plus_seconds(60));
             refund.tries += 1;
         }
-        (S::Abnormal, E::Request) => return false,
         (
             S::Due | S::Requested | S::Processing | S::Abnormal,
             E::Accepted { wechat_refund_id, look_at },
@@ -218,6 +235,12 @@ pub fn apply_refund(refund: &mut Refund, event: RefundEvent, now: Timestamp) -> 
         (S::Abnormal, E::Abnormal) => refund.next_at = Some(now.plus_seconds(24 * 3600)),
     }
     true
+}
+
+/// Asks for less than before, under the next number.
+pub fn go_on_with(refund: &mut Refund, amount: Money, now: Timestamp) {
+    refund.amount = amount;
+    renumber(refund, now);
 }
 
 fn renumber(refund: &mut Refund, now: Timestamp) {
@@ -382,5 +405,13 @@ mod tests {
         assert!(apply_refund(&mut refund, RefundEvent::ClosedByWechat, NOW));
         assert_eq!(refund.state, RefundState::Failed { code: "REFUNDCLOSE".into() });
         assert_eq!(refund.out_refund_no, number);
+    }
+
+    #[test]
+    fn somebody_elses_refund_is_never_asked_for() {
+        for state in states() {
+            let mut refund = Refund { kind: RefundKind::External, ..in_state(state) };
+            assert!(!apply_refund(&mut refund, RefundEvent::Request, NOW), "{:?}", refund.state);
+        }
     }
 }

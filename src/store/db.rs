@@ -47,6 +47,19 @@ fn is_content_code(code: &str) -> bool {
     }
 }
 
+/// What can be read of many rows. One that cannot is for people to look at, and no reason to leave
+/// the work on the others undone.
+pub(super) fn readable<T>(rows: impl Iterator<Item = Result<T, StoreError>>) -> Vec<T> {
+    let or_log = |row: Result<T, StoreError>| match row {
+        Ok(row) => Some(row),
+        Err(error) => {
+            tracing::error!(%error, "a row cannot be read and is left out");
+            None
+        }
+    };
+    rows.filter_map(or_log).collect()
+}
+
 /// Statements that the journal executes, as they stand, with its next commit.
 #[derive(Debug, Clone, Default)]
 pub struct Write(pub(crate) Vec<Statement>);

@@ -25,6 +25,8 @@ pub mod wxapps;
 pub use db::{Readers, StoreError, Write};
 
 #[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
 mod read_tests;
 #[cfg(test)]
 pub(crate) mod testing;

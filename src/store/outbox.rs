@@ -7,7 +7,7 @@ use sea_orm::{
     QuerySelect, QueryTrait,
 };
 
-use super::db::{Readers, StoreError, Write};
+use super::db::{Readers, StoreError, Write, readable};
 use crate::domain::id::{NotificationId, UserId, WxappId};
 use crate::domain::notification::{Event, Facts};
 use crate::domain::time::Timestamp;
@@ -49,6 +49,11 @@ pub enum Delivery {
     Later {
         at: Timestamp,
     },
+    /// It was not even tried: the claim counts as no try; again then.
+    Untried {
+        at: Timestamp,
+        maybe_delivered: bool,
+    },
     /// Nothing was tried for want of a consent; again then.
     AwaitsGrant {
         at: Timestamp,
@@ -69,6 +74,7 @@ impl Delivery {
             Self::Parked { .. } => "parked",
             Self::Skipped { .. } => "skipped",
             Self::Later { .. } => "later",
+            Self::Untried { .. } => "untried",
             Self::AwaitsGrant { .. } => "awaits_grant",
             Self::MaybeDelivered { .. } => "maybe_delivered",
         }
@@ -76,6 +82,8 @@ impl Delivery {
 }
 
 const MAYBE: &str = "maybe_delivered";
+const AWAITS_GRANT: &str = "awaits_grant";
+const UNREADABLE: &str = "unreadable";
 
 fn is_due(now: Timestamp) -> Condition {
     let waiting = Condition::all()
@@ -104,7 +112,7 @@ pub async fn due(
         .await?;
     let parse =
         |id| NotificationId::parse(id).map_err(|error| StoreError::row("notification", error));
-    ids.into_iter().map(parse).collect()
+    Ok(readable(ids.into_iter().map(parse)))
 }
 
 /// Claims messages for one sender until a deadline. A claim that has run out is one whose answer
@@ -133,15 +141,34 @@ pub fn claim(
     Write::one(forgotten.build(backend)).and(claim.build(backend))
 }
 
+/// What a claim has brought.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    pub messages: Vec<Waiting>,
+    /// Rows that say what this program does not understand; they are not to stop the others.
+    pub unreadable: Vec<i64>,
+}
+
 /// The messages that this token holds.
-pub async fn claimed(readers: &Readers, token: &str) -> Result<Vec<Waiting>, StoreError> {
+pub async fn claimed(readers: &Readers, token: &str) -> Result<Claimed, StoreError> {
     let rows = notification::Entity::find()
         .filter(notification::Column::ClaimToken.eq(token))
         .filter(notification::Column::State.eq("sending"))
         .order_by_asc(notification::Column::Id)
         .all(readers.db())
         .await?;
-    rows.into_iter().map(waiting).collect()
+    let mut claimed = Claimed::default();
+    for row in rows {
+        let id = row.id;
+        match waiting(row) {
+            Ok(message) => claimed.messages.push(message),
+            Err(error) => {
+                tracing::error!(notification = id, %error, "a message cannot be read");
+                claimed.unreadable.push(id);
+            }
+        }
+    }
+    Ok(claimed)
 }
 
 fn waiting(row: notification::Model) -> Result<Waiting, StoreError> {
@@ -175,8 +202,11 @@ pub fn finish(
         Delivery::ProbablyDelivered => ("probably_delivered", Some("43101".to_owned()), None),
         Delivery::Parked { reason } => ("parked", Some(reason.clone()), None),
         Delivery::Skipped { reason } => ("skipped", Some((*reason).to_owned()), None),
-        Delivery::Later { at } | Delivery::AwaitsGrant { at } => ("waiting", None, Some(*at)),
-        Delivery::MaybeDelivered { at } => ("waiting", Some(MAYBE.to_owned()), Some(*at)),
+        Delivery::AwaitsGrant { at } => ("waiting", Some(AWAITS_GRANT.to_owned()), Some(*at)),
+        Delivery::MaybeDelivered { at } | Delivery::Untried { at, maybe_delivered: true } => {
+            ("waiting", Some(MAYBE.to_owned()), Some(*at))
+        }
+        Delivery::Later { at } | Delivery::Untried { at, .. } => ("waiting", None, Some(*at)),
     };
     let msg_id = match delivery {
         Delivery::Sent { msg_id } => msg_id.clone(),
@@ -189,7 +219,7 @@ pub fn finish(
         .col_expr(notification::Column::ClaimToken, Expr::value(Option::<String>::None))
         .col_expr(notification::Column::ClaimUntil, Expr::value(Option::<i64>::None))
         .col_expr(notification::Column::UpdatedAt, Expr::value(now.as_millis()));
-    if let Delivery::AwaitsGrant { .. } = delivery {
+    if let Delivery::AwaitsGrant { .. } | Delivery::Untried { .. } = delivery {
         update = update.col_expr(notification::Column::Tries, untried());
     }
     if let Some(at) = next_at {
@@ -206,13 +236,27 @@ fn untried() -> Expr {
     Expr::col(notification::Column::Tries).sub(1)
 }
 
-/// Gives claims back, as if they had not been taken.
-pub fn give_back(backend: DbBackend, token: &str) -> Write {
+/// Gives up what cannot be read; visible, and can be sent again by a program that understands it.
+pub fn park_unreadable(backend: DbBackend, ids: &[i64], token: &str, now: Timestamp) -> Write {
+    let update = notification::Entity::update_many()
+        .col_expr(notification::Column::State, Expr::value("parked"))
+        .col_expr(notification::Column::Reason, Expr::value(UNREADABLE))
+        .col_expr(notification::Column::ClaimToken, Expr::value(Option::<String>::None))
+        .col_expr(notification::Column::ClaimUntil, Expr::value(Option::<i64>::None))
+        .col_expr(notification::Column::UpdatedAt, Expr::value(now.as_millis()))
+        .filter(notification::Column::Id.is_in(ids.iter().copied()))
+        .filter(notification::Column::ClaimToken.eq(token));
+    Write::one(update.build(backend))
+}
+
+/// Gives claims back, as if they had not been taken. Only for messages that were not tried.
+pub fn give_back(backend: DbBackend, token: &str, ids: &[NotificationId]) -> Write {
     let update = notification::Entity::update_many()
         .col_expr(notification::Column::State, Expr::value("waiting"))
         .col_expr(notification::Column::ClaimToken, Expr::value(Option::<String>::None))
         .col_expr(notification::Column::ClaimUntil, Expr::value(Option::<i64>::None))
         .col_expr(notification::Column::Tries, untried())
+        .filter(notification::Column::Id.is_in(ids.iter().map(|id| id.get())))
         .filter(notification::Column::ClaimToken.eq(token))
         .filter(notification::Column::State.eq("sending"));
     Write::one(update.build(backend))
@@ -274,7 +318,8 @@ pub fn wake(backend: DbBackend, wxapp: WxappId, user: UserId, now: Timestamp) ->
         .col_expr(notification::Column::NextAt, Expr::value(now.as_millis()))
         .filter(notification::Column::WxappId.eq(wxapp.get()))
         .filter(notification::Column::UserId.eq(user.get()))
-        .filter(notification::Column::State.eq("waiting"));
+        .filter(notification::Column::State.eq("waiting"))
+        .filter(notification::Column::Reason.eq(AWAITS_GRANT));
     Write::one(update.build(backend))
 }
 

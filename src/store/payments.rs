@@ -4,7 +4,7 @@
 use entity::{order, payment, payment_attempt, refund, user};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::db::{Readers, StoreError};
+use super::db::{Readers, StoreError, readable};
 use super::rows;
 use crate::domain::attempt::Attempt;
 use crate::domain::id::{OrderId, PaymentId, RefundId, UserId, WxappId};
@@ -111,7 +111,7 @@ pub async fn expired(
         .into_tuple()
         .all(readers.db())
         .await?;
-    found.into_iter().map(order_ref).collect()
+    Ok(readable(found.into_iter().map(order_ref)))
 }
 
 /// Orders that are being closed and are due for another try.
@@ -131,7 +131,7 @@ pub async fn closings_due(
         .into_tuple()
         .all(readers.db())
         .await?;
-    found.into_iter().map(order_ref).collect()
+    Ok(readable(found.into_iter().map(order_ref)))
 }
 
 /// Since when the oldest order has been closing.
@@ -149,23 +149,42 @@ pub async fn oldest_closing(readers: &Readers) -> Result<Option<Timestamp>, Stor
     Ok(oldest.flatten().map(Timestamp::from_millis))
 }
 
-/// Attempts that may bring money without a notification: open ones, and stopped ones of orders that
-/// are past being unpaid. Oldest first, created between `from` and `to`.
+/// A place in the row of all attempts by age: time of creation, then id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AttemptMark {
+    pub created_at: Timestamp,
+    pub id: i64,
+}
+
+/// Attempts that may bring money without a notification, oldest first: created after the mark, and
+/// by `to`. With the mark behind the last of them.
 pub async fn attempts_to_ask(
     readers: &Readers,
-    from: Timestamp,
+    after: AttemptMark,
     to: Timestamp,
     limit: u64,
-) -> Result<Vec<Attempt>, StoreError> {
+) -> Result<(Vec<Attempt>, AttemptMark), StoreError> {
+    let at = after.created_at.as_millis();
+    let later = Condition::any().add(payment_attempt::Column::CreatedAt.gt(at)).add(
+        Condition::all()
+            .add(payment_attempt::Column::CreatedAt.eq(at))
+            .add(payment_attempt::Column::Id.gt(after.id)),
+    );
     let found = payment_attempt::Entity::find()
         .filter(payment_attempt::Column::State.is_in(["open", "requesting"]))
-        .filter(payment_attempt::Column::CreatedAt.gte(from.as_millis()))
+        .filter(payment_attempt::Column::CreatedAt.gte(at))
         .filter(payment_attempt::Column::CreatedAt.lte(to.as_millis()))
+        .filter(later)
         .order_by_asc(payment_attempt::Column::CreatedAt)
+        .order_by_asc(payment_attempt::Column::Id)
         .limit(limit)
         .all(readers.db())
         .await?;
-    found.into_iter().map(rows::payments::attempt).collect()
+    let mark = found.last().map_or(after, |row| AttemptMark {
+        created_at: Timestamp::from_millis(row.created_at),
+        id: row.id,
+    });
+    Ok((readable(found.into_iter().map(rows::payments::attempt)), mark))
 }
 
 /// Stopped attempts of orders that are paid or closed already.
@@ -182,7 +201,7 @@ pub async fn stopped_attempts(readers: &Readers, limit: u64) -> Result<Vec<Order
         .into_tuple()
         .all(readers.db())
         .await?;
-    found.into_iter().map(order_ref).collect()
+    Ok(readable(found.into_iter().map(order_ref)))
 }
 
 fn attempt_to_order() -> sea_orm::RelationDef {
@@ -205,7 +224,21 @@ pub async fn refunds_due(
         .limit(limit)
         .all(readers.db())
         .await?;
-    found.into_iter().map(rows::payments::refund).collect()
+    Ok(readable(found.into_iter().map(rows::payments::refund)))
+}
+
+/// Since when the oldest refund has not come to its end.
+pub async fn oldest_refund(readers: &Readers) -> Result<Option<Timestamp>, StoreError> {
+    let oldest: Option<i64> = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::CreatedAt)
+        .filter(refund::Column::State.is_in(["due", "requested", "processing", "abnormal"]))
+        .order_by_asc(refund::Column::CreatedAt)
+        .limit(1)
+        .into_tuple()
+        .one(readers.db())
+        .await?;
+    Ok(oldest.map(Timestamp::from_millis))
 }
 
 /// When WeChat was last asked for a refund of this order, other than this one.

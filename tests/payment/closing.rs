@@ -188,7 +188,7 @@ async fn an_unknown_number_is_closed_only_when_nothing_can_be_in_flight() {
     let closing = shopper.cancels(order).await.expect(200).body;
     assert_eq!(closing["closing"], json!(true));
     assert_eq!(app.stock(sku).await, 2);
-    app.advance(31);
+    app.advance(60);
     app.run_reaper().await;
     assert_eq!(state_of(&shopper.order(order).await), "closed");
     assert_eq!(calls(&app, CLOSE).count, 0);
@@ -362,6 +362,80 @@ async fn many_orders_expire_in_one_run() {
     let reaped = app.run_reaper().await;
     assert_eq!((reaped.expired, reaped.closings), (20, 20));
     assert_eq!(app.stock(sku).await, 50);
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_number_with_a_prepay_id_is_closed_at_wechat_though_a_query_does_not_find_it() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 3).await;
+    let shopper = app.shopper("alice").await;
+    let order = buys_without_answer(&app, &shopper, sku, FaultKind::DropBefore).await;
+    app.advance(300);
+    shopper.asks_to_pay(order).await.expect(200);
+    app.sandbox.fault(Fault::refuse(QUERY, "ORDERNOTEXIST")).unwrap();
+    let closed = shopper.cancels(order).await.expect(200).body;
+    assert_eq!(state_of(&closed), "closed");
+    assert_eq!(app.sandbox.trade(&latest_number(&app)).unwrap().state, "CLOSED");
+    assert_eq!(app.stock(sku).await, 3);
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_number_with_a_prepay_id_that_stays_unknown_keeps_its_stock_until_it_cannot_be_paid() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 3).await;
+    let shopper = app.shopper("alice").await;
+    let order = shopper.buys(sku, 1).await.expect(201).order_id();
+    for path in [QUERY, CLOSE] {
+        app.sandbox.fault(Fault::refuse(path, "ORDERNOTEXIST").times(1_000)).unwrap();
+    }
+    let closing = shopper.cancels(order).await.expect(200).body;
+    assert_eq!((state_of(&closing), &closing["closing"]), ("unpaid", &json!(true)));
+    app.advance(900 + 599);
+    app.run_reaper().await;
+    assert_eq!((state_of(&shopper.order(order).await), app.stock(sku).await), ("unpaid", 2));
+    app.advance(600);
+    app.run_reaper().await;
+    assert_eq!((state_of(&shopper.order(order).await), app.stock(sku).await), ("closed", 3));
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn an_unanswered_number_may_appear_for_as_long_as_wechat_may_take() {
+    let slow = |c: &mut buynow::config::Config| c.wechat.call_timeout_ms = 60_000;
+    let app = TestApp::builder().config(slow).start().await;
+    let sku = app.a_sku(100, 3).await;
+    let shopper = app.shopper("alice").await;
+    let order = buys_without_answer(&app, &shopper, sku, FaultKind::DropBefore).await;
+    app.advance(100);
+    let closing = shopper.cancels(order).await.expect(200).body;
+    assert_eq!((state_of(&closing), &closing["closing"]), ("unpaid", &json!(true)));
+    app.advance(60);
+    app.run_reaper().await;
+    assert_eq!(state_of(&shopper.order(order).await), "closed");
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_buyer_who_cancels_again_and_again_asks_wechat_once_and_does_not_put_the_closing_off() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 3).await;
+    let shopper = app.shopper("alice").await;
+    let order = shopper.buys(sku, 1).await.expect(201).order_id();
+    app.sandbox.fault(Fault::refuse(CLOSE, "SYSTEMERROR").times(1_000)).unwrap();
+    for _ in 0..8 {
+        assert_eq!(shopper.cancels(order).await.expect(200).body["closing"], json!(true));
+    }
+    assert_eq!((calls(&app, QUERY).count, calls(&app, CLOSE).count), (1, 1));
+    app.sandbox.clear_faults();
+    app.advance(5);
+    app.run_reaper().await;
+    assert_eq!(state_of(&shopper.order(order).await), "closed");
     app.audit_is_clean().await;
     app.stop().await;
 }

@@ -134,7 +134,7 @@ async fn a_message_without_consent_waits_ten_minutes_and_is_skipped() {
     let untold = Untold::without_consent().await;
     untold.later(0).await;
     untold.later(599).await;
-    assert_eq!(untold.state().await, "waiting");
+    assert_eq!(untold.state().await, "waiting awaits_grant");
     untold.later(1).await;
     assert_eq!(untold.state().await, "skipped no_grant");
     assert_eq!(calls(&untold.app, SEND).count, 0);
@@ -355,4 +355,76 @@ async fn the_historic_template_message_goes_out_with_the_prepay_id_of_the_paymen
     assert_eq!(messages[0].lines[0].value, placed.order_no());
     app.audit_is_clean().await;
     app.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_lost_answer_is_remembered_whatever_goes_wrong_after_it() {
+    let untold = Untold::new().await;
+    for _ in 0..5 {
+        untold.shopper.agree_to_messages().await;
+    }
+    for kind in [FaultKind::DropAfter, FaultKind::DropAfter] {
+        fault(&untold.app, SEND, kind);
+        untold.later(2_000).await;
+        refuse_with(&untold.app, SEND, 45009, 1);
+        untold.later(2_000).await;
+        untold.app.sandbox.clear_faults();
+    }
+    assert_eq!(untold.state().await, "parked outcome unknown");
+    assert_eq!(untold.arrived().len(), 2);
+    untold.ends_paid().await;
+}
+
+#[actix_rt::test]
+async fn a_refusal_long_after_a_lost_answer_still_means_probably_delivered() {
+    let untold = Untold::new().await;
+    fault(&untold.app, SEND, FaultKind::DropAfter);
+    untold.later(2_000).await;
+    let before = grants(&untold.app).await;
+    refuse_with(&untold.app, SEND, 45009, 1);
+    untold.later(2_000).await;
+    assert_eq!(untold.state().await, "waiting maybe_delivered");
+    assert_eq!(grants(&untold.app).await, before, "none was taken for this try");
+    refuse_with(&untold.app, SEND, 43101, 1);
+    untold.later(2_000).await;
+    assert_eq!(untold.state().await, "probably_delivered 43101");
+    assert_eq!(untold.arrived().len(), 1);
+    untold.ends_paid().await;
+}
+
+async fn grants(app: &TestApp) -> Vec<String> {
+    column(app, "SELECT remaining FROM message_grant ORDER BY template_id").await
+}
+
+#[actix_rt::test]
+async fn a_message_that_cannot_be_read_does_not_stop_the_others() {
+    let untold = Untold::new().await;
+    let sql = "INSERT INTO notification (id, wxapp_id, user_id, order_id, event, ref_id, state, \
+         payload, tries, next_at, created_at, updated_at) SELECT 7, wxapp_id, user_id, order_id, \
+         'order_of_tomorrow', 0, 'waiting', payload, 0, next_at, created_at, updated_at \
+         FROM notification LIMIT 1";
+    execute(&untold.app, sql).await;
+    untold.later(1).await;
+    assert_eq!(untold.arrived().len(), 1);
+    assert_eq!(untold.state().await, "parked unreadable,sent");
+    untold.ends_paid().await;
+}
+
+async fn execute(app: &TestApp, sql: &str) {
+    let db = sea_orm::Database::connect(app.database_url()).await.unwrap();
+    db.execute_unprepared(sql).await.unwrap();
+    db.close().await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_new_consent_does_not_hurry_a_message_that_waits_for_something_else() {
+    let untold = Untold::new().await;
+    refuse_with(&untold.app, SEND, 45009, 1);
+    untold.later(1).await;
+    untold.shopper.agree_to_messages().await;
+    untold.later(1).await;
+    assert_eq!(calls(&untold.app, SEND).count, 1);
+    untold.later(10).await;
+    assert_eq!(untold.state().await, "sent");
+    untold.ends_paid().await;
 }

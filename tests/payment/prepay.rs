@@ -274,3 +274,21 @@ async fn an_order_whose_time_is_over_cannot_be_paid_any_more() {
     shopper.asks_to_pay(order).await.refused(409, "invalid_state");
     app.stop().await;
 }
+
+#[actix_rt::test]
+async fn a_stranger_who_asks_at_the_same_time_does_not_hide_the_order_from_its_buyer() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 3).await;
+    let (alice, mallory) = (app.shopper("alice").await, app.shopper("mallory").await);
+    let order = buys_without_answer(&app, &alice, sku, FaultKind::DropBefore).await;
+    for _ in 0..50 {
+        let strange = || mallory.asks_to_pay(order);
+        let (first, own, second) = tokio::join!(strange(), alice.asks_to_pay(order), strange());
+        own.expect(200);
+        for refused in [first, second] {
+            refused.refused(404, "not_found");
+        }
+    }
+    assert_eq!(calls(&app, OPEN).count, 2);
+    app.stop().await;
+}

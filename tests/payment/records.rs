@@ -33,6 +33,20 @@ impl Paid {
         Self { app, shopper, sku, placed, transaction }
     }
 
+    /// Paid when the order was closed already; the money is to go back.
+    async fn late() -> Self {
+        let app = TestApp::start().await;
+        let sku = app.a_sku(1_000, 5).await;
+        let shopper = app.shopper("alice").await;
+        let placed = shopper.buys(sku, 2).await.expect(201);
+        let late = shopper.acts(placed.payment(), PayAction::Late).await;
+        shopper.cancels(placed.order_id()).await.expect(200);
+        app.advance(3);
+        app.sandbox.run_due().await.unwrap();
+        let transaction = late.transaction_id.unwrap();
+        Self { app, shopper, sku, placed, transaction }
+    }
+
     async fn order(&self) -> serde_json::Value {
         self.shopper.order(self.placed.order_id()).await
     }
@@ -226,16 +240,7 @@ async fn a_cancel_that_finds_money_come_and_gone_ends_refunded() {
 
 #[actix_rt::test]
 async fn late_money_that_staff_gave_back_by_hand_is_not_given_back_twice() {
-    let app = TestApp::start().await;
-    let sku = app.a_sku(1_000, 5).await;
-    let shopper = app.shopper("alice").await;
-    let placed = shopper.buys(sku, 2).await.expect(201);
-    let late = shopper.acts(placed.payment(), PayAction::Late).await;
-    shopper.cancels(placed.order_id()).await.expect(200);
-    app.advance(3);
-    app.sandbox.run_due().await.unwrap();
-    let transaction = late.transaction_id.unwrap();
-    let paid = Paid { app, shopper, sku, placed, transaction };
+    let paid = Paid::late().await;
     paid.is_given_back_by_hand("by-hand-1", 2_000).await;
     for _ in 0..10 {
         paid.app.advance(600);
@@ -246,4 +251,52 @@ async fn late_money_that_staff_gave_back_by_hand_is_not_given_back_twice() {
     assert_eq!(given_back, 2_000);
     paid.app.audit_is_clean().await;
     paid.app.stop().await;
+}
+
+#[actix_rt::test]
+async fn money_whose_way_back_got_stuck_makes_no_order_to_ship() {
+    let paid = Paid::new().await;
+    refund_by_hand(&paid.app);
+    paid.is_given_back_by_hand("by-hand-1", 2_000).await;
+    paid.app.sandbox.set_refund("by-hand-1", RefundStatus::Change).unwrap();
+    assert_eq!(state_of(&paid.refreshes().await), "refunded");
+    assert_eq!(paid.app.stock(paid.sku).await, 5);
+    paid.ends_clean().await;
+}
+
+fn refund_by_hand(app: &TestApp) {
+    app.sandbox.settings(SettingsChange { refund: Some(Mode::Manual), ..Default::default() });
+}
+
+#[actix_rt::test]
+async fn somebody_elses_refund_is_never_asked_for() {
+    let paid = Paid::new().await;
+    refund_by_hand(&paid.app);
+    paid.is_given_back_by_hand("by-hand-1", 800).await;
+    paid.refreshes().await;
+    let fault = buynow::sandbox::Fault::refuse(REFUND_QUERY, "REFUNDNOTEXIST");
+    paid.app.sandbox.fault(fault.times(1_000)).unwrap();
+    let asked = calls(&paid.app, REFUND_QUERY).count;
+    for _ in 0..60 {
+        paid.app.advance(600);
+        paid.app.run_reaper().await;
+    }
+    assert_eq!(calls(&paid.app, REFUND).count, 1, "his own");
+    assert_eq!(calls(&paid.app, REFUND_QUERY).count, asked + 1, "again in a day");
+    paid.app.audit_is_clean().await;
+    paid.app.stop().await;
+}
+
+#[actix_rt::test]
+async fn late_money_of_which_staff_gave_a_part_back_by_hand_goes_back_whole() {
+    let paid = Paid::late().await;
+    paid.is_given_back_by_hand("by-hand-1", 800).await;
+    for _ in 0..10 {
+        paid.app.advance(600);
+        paid.app.run_reaper().await;
+    }
+    let shown = "SELECT kind || ' ' || amount_fen || ' ' || state FROM refund ORDER BY amount_fen";
+    assert_eq!(column(&paid.app, shown).await, ["external 800 success", "auto 1200 success"]);
+    assert_eq!(paid.order().await["refund"]["state"], json!("full"));
+    paid.ends_clean().await;
 }

@@ -264,3 +264,37 @@ async fn refunds_of_different_orders_go_on_side_by_side() {
     app.audit_is_clean().await;
     app.stop().await;
 }
+
+#[actix_rt::test]
+async fn a_stuck_refund_that_a_query_does_not_find_is_looked_at_once_a_day() {
+    let late = Late::new().await;
+    late.refund_by_hand();
+    late.later(0).await;
+    late.app.sandbox.set_refund(&late.refund_no, RefundStatus::Change).unwrap();
+    late.later(600).await;
+    late.app.sandbox.fault(Fault::refuse(REFUND_QUERY, "REFUNDNOTEXIST").times(1000)).unwrap();
+    late.later(25 * 3_600).await;
+    let before = calls(&late.app, REFUND_QUERY).count;
+    for _ in 0..48 {
+        late.later(1_800).await;
+    }
+    assert_eq!(calls(&late.app, REFUND_QUERY).count - before, 1);
+    assert_eq!(calls(&late.app, REFUND).count, 1);
+    late.app.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_refund_under_way_is_asked_about_less_and_less_often() {
+    let late = Late::new().await;
+    late.refund_by_hand();
+    late.later(0).await;
+    let mut asked = Vec::new();
+    for minute in 1..=200 {
+        late.later(60).await;
+        let count = calls(&late.app, REFUND_QUERY).count;
+        asked.extend((asked.len()..usize::try_from(count).unwrap()).map(|_| minute));
+    }
+    assert_eq!(asked, [1, 6, 16, 36, 66, 126, 186]);
+    late.app.sandbox.set_refund(&late.refund_no, RefundStatus::Success).unwrap();
+    late.ends_refunded().await;
+}

@@ -165,6 +165,7 @@ async fn what_the_engine_does_is_measured() {
         "buynow_outbox_waiting",
         "buynow_outbox_oldest_seconds",
         "buynow_closing_oldest_seconds",
+        "buynow_refunds_oldest_seconds",
         r#"buynow_wechat_calls_total{path="/pay/unifiedorder""#,
         "buynow_http_requests_total",
         "buynow_http_seconds",

@@ -14,12 +14,12 @@ use crate::actors::journal::{JournalError, JournalHandle};
 use crate::actors::messenger::{Deliver, MessageError};
 use crate::actors::steady::survive;
 use crate::clock::Clock;
-use crate::domain::id::UserId;
+use crate::domain::id::{NotificationId, UserId};
 use crate::domain::notification::{Facts, MessageTemplate, TemplateKind, fill};
 use crate::domain::time::Timestamp;
-use crate::store::outbox::{self, Delivery, GrantChange, Waiting};
+use crate::store::outbox::{self, Claimed, Delivery, GrantChange, Waiting};
 use crate::store::wxapps::Wxapp;
-use crate::store::{Readers, StoreError, payments};
+use crate::store::{Readers, StoreError, Write, payments};
 
 /// Messages claimed at a time.
 const BATCH: u64 = 64;
@@ -55,7 +55,7 @@ struct Inner {
     idle: tokio::sync::Notify,
 }
 
-/// A message could not be worked on now; its claim runs out and it is tried again.
+/// A message could not be worked on now; it is tried again.
 #[derive(Debug, thiserror::Error)]
 enum NotifyError {
     #[error(transparent)]
@@ -147,22 +147,43 @@ async fn run_batch(inner: &Inner) -> Result<usize, NotifyError> {
     }
     let token = token();
     let until = now.plus_seconds(CLAIM_SECONDS);
-    let claim = outbox::claim(inner.readers.backend(), &ids, &token, now, until);
+    let backend = inner.readers.backend();
+    let claim = outbox::claim(backend, &ids, &token, now, until);
+    let claimed = match read_claimed(inner, claim, &token).await {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            // Nothing was sent. Should the claim still be written, this is written after it.
+            let _unknown = inner.journal.write(outbox::give_back(backend, &token, &ids)).await;
+            return Err(error);
+        }
+    };
+    if !claimed.unreadable.is_empty() {
+        let park = outbox::park_unreadable(backend, &claimed.unreadable, &token, now);
+        inner.journal.write(park).await?;
+    }
+    let worked = claimed.messages.len() + claimed.unreadable.len();
+    let untried = tell_all(inner, claimed.messages, &token).await;
+    if !untried.is_empty() {
+        inner.journal.write(outbox::give_back(backend, &token, &untried)).await?;
+    }
+    Ok(if inner.stopping.get() { 0 } else { worked })
+}
+
+async fn read_claimed(inner: &Inner, claim: Write, token: &str) -> Result<Claimed, NotifyError> {
     inner.journal.write(claim).await?;
-    let claimed = outbox::claimed(&inner.readers, &token).await?;
-    let worked = claimed.len();
-    // Sends for one buyer are serial (43108); buyers are told side by side.
+    Ok(outbox::claimed(&inner.readers, token).await?)
+}
+
+/// Tells every buyer; the answer is what was not tried, because the notifier is to stop. Sends for
+/// one buyer are serial (43108); buyers are told side by side.
+async fn tell_all(inner: &Inner, messages: Vec<Waiting>, token: &str) -> Vec<NotificationId> {
     let mut by_buyer: BTreeMap<UserId, Vec<Waiting>> = BTreeMap::new();
-    for message in claimed {
+    for message in messages {
         by_buyer.entry(message.user).or_default().push(message);
     }
-    let buyers = by_buyer.into_values().map(|messages| tell(inner, messages, &token));
-    futures_util::stream::iter(buyers).buffer_unordered(CONCURRENT).collect::<Vec<()>>().await;
-    if inner.stopping.get() {
-        inner.journal.write(outbox::give_back(inner.readers.backend(), &token)).await?;
-        return Ok(0);
-    }
-    Ok(worked)
+    let buyers = by_buyer.into_values().map(|messages| tell(inner, messages, token));
+    let untried = futures_util::stream::iter(buyers).buffer_unordered(CONCURRENT);
+    untried.collect::<Vec<_>>().await.concat()
 }
 
 fn token() -> String {
@@ -171,24 +192,25 @@ fn token() -> String {
     hex::encode(bytes)
 }
 
-async fn tell(inner: &Inner, messages: Vec<Waiting>, token: &str) {
-    for message in messages {
-        if inner.stopping.get() {
-            return;
-        }
+async fn tell(inner: &Inner, messages: Vec<Waiting>, token: &str) -> Vec<NotificationId> {
+    let mut messages = messages.into_iter();
+    while !inner.stopping.get() {
+        let Some(message) = messages.next() else { break };
         if let Err(error) = tell_one(inner, &message, token).await {
-            tracing::warn!(notification = %message.id, %error, "a message is left for later");
+            // Its claim runs out, and it counts as one that may have been delivered.
+            tracing::warn!(notification = %message.id, %error, "what came of a message is lost");
         }
     }
+    messages.map(|message| message.id).collect()
 }
 
 async fn tell_one(inner: &Inner, message: &Waiting, token: &str) -> Result<(), NotifyError> {
-    let shop = inner.directory.shop(message.wxapp).await.map_err(|_| NotifyError::Shop)?;
-    let delivery = match shop.wxapp.templates.get(&message.event) {
-        None => Delivery::Skipped { reason: "no_template" },
-        Some(template) => {
-            let to = Recipient { wxapp: &shop.wxapp, messenger: &shop.messenger, template };
-            deliver(inner, message, &to).await?
+    let delivery = match try_one(inner, message).await {
+        Ok(delivery) => delivery,
+        Err(error) => {
+            tracing::warn!(notification = %message.id, %error, "a message is left for later");
+            let at = inner.clock.now().plus_seconds(pause_seconds(message.tries));
+            Delivery::Untried { at, maybe_delivered: message.maybe_delivered }
         }
     };
     crate::metrics::message(delivery.as_str());
@@ -196,6 +218,18 @@ async fn tell_one(inner: &Inner, message: &Waiting, token: &str) -> Result<(), N
     let now = inner.clock.now();
     inner.journal.write(outbox::finish(backend, message.id, token, &delivery, now)).await?;
     Ok(())
+}
+
+/// An error: the message was certainly not sent.
+async fn try_one(inner: &Inner, message: &Waiting) -> Result<Delivery, NotifyError> {
+    let shop = inner.directory.shop(message.wxapp).await.map_err(|_| NotifyError::Shop)?;
+    match shop.wxapp.templates.get(&message.event) {
+        None => Ok(Delivery::Skipped { reason: "no_template" }),
+        Some(template) => {
+            let to = Recipient { wxapp: &shop.wxapp, messenger: &shop.messenger, template };
+            deliver(inner, message, &to).await
+        }
+    }
 }
 
 /// By whom and how a message is sent.
@@ -210,8 +244,8 @@ async fn deliver(
     message: &Waiting,
     to: &Recipient<'_>,
 ) -> Result<Delivery, NotifyError> {
-    let needs_grant = to.template.kind == TemplateKind::Subscribe;
-    if needs_grant && !message.maybe_delivered {
+    let openid = payments::openid(&inner.readers, message.user).await?.unwrap_or_default();
+    if takes_grant(message, to) {
         let template_id = &to.template.template_id;
         let grants =
             outbox::grants(&inner.readers, message.wxapp, message.user, template_id).await?;
@@ -220,22 +254,27 @@ async fn deliver(
         }
         change_grants(inner, message, to, GrantChange::Take).await?;
     }
-    let openid = payments::openid(&inner.readers, message.user).await?;
     let facts = facts(message, to.wxapp);
     let field = |(name, pattern): (&String, &String)| (name.clone(), fill(pattern, &facts));
     let deliver = Deliver {
         kind: to.template.kind,
-        openid: openid.unwrap_or_default(),
+        openid,
         template_id: to.template.template_id.clone(),
         page: fill(&to.template.page, &facts),
         form_id: message.form_id.clone(),
         data: to.template.data.iter().map(field).collect(),
     };
-    match to.messenger.send(deliver).await {
-        Ok(Ok(sent)) => Ok(Delivery::Sent { msg_id: sent.msg_id }),
+    Ok(match to.messenger.send(deliver).await {
+        Ok(Ok(sent)) => Delivery::Sent { msg_id: sent.msg_id },
         Ok(Err(error)) => failed(inner, message, to, error).await,
-        Err(_) => Err(NotifyError::Shop),
-    }
+        // It died, perhaps with the message on its way.
+        Err(_) => failed(inner, message, to, MessageError::Unknown).await,
+    })
+}
+
+/// Whether this try uses a consent up: the one after a lost answer lives on the consent of that.
+fn takes_grant(message: &Waiting, to: &Recipient<'_>) -> bool {
+    to.template.kind == TemplateKind::Subscribe && !message.maybe_delivered
 }
 
 /// The buyer's consent may come after the notification of his payment.
@@ -270,18 +309,25 @@ async fn failed(
     message: &Waiting,
     to: &Recipient<'_>,
     error: MessageError,
-) -> Result<Delivery, NotifyError> {
+) -> Delivery {
     if error.needs_alarm() {
         tracing::error!(notification = %message.id, %error, "a message cannot be sent");
     }
-    if to.template.kind == TemplateKind::Subscribe {
-        if error.gives_grant_back() {
-            change_grants(inner, message, to, GrantChange::GiveBack).await?;
-        } else if error == MessageError::Refused {
-            change_grants(inner, message, to, GrantChange::Clear).await?;
+    let change = match &error {
+        MessageError::Refused if to.template.kind == TemplateKind::Subscribe => {
+            Some(GrantChange::Clear)
         }
+        error if error.gives_grant_back() && takes_grant(message, to) => {
+            Some(GrantChange::GiveBack)
+        }
+        _ => None,
+    };
+    if let Some(change) = change
+        && let Err(error) = change_grants(inner, message, to, change).await
+    {
+        tracing::warn!(notification = %message.id, %error, "a buyer's consents are not counted");
     }
-    Ok(after(&error, message, inner.clock.now(), inner.settings.tries_max))
+    after(&error, message, inner.clock.now(), inner.settings.tries_max)
 }
 
 /// What becomes of a message after a failed try.
@@ -296,6 +342,10 @@ fn after(error: &MessageError, message: &Waiting, now: Timestamp, tries_max: i64
         }
         _ if message.tries >= tries_max => Delivery::Parked { reason: error.to_string() },
         MessageError::Unknown | MessageError::Busy => {
+            Delivery::MaybeDelivered { at: now.plus_seconds(pause_seconds(message.tries)) }
+        }
+        // This try was none, but the one before it still may have arrived.
+        _ if message.maybe_delivered => {
             Delivery::MaybeDelivered { at: now.plus_seconds(pause_seconds(message.tries)) }
         }
         _ => Delivery::Later { at: now.plus_seconds(pause_seconds(message.tries)) },
@@ -327,7 +377,7 @@ fn for_people(time: Timestamp) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::domain::id::{NotificationId, WxappId};
+    use crate::domain::id::WxappId;
     use crate::domain::notification::Event;
 
     fn message(tries: i64, maybe_delivered: bool) -> Waiting {
@@ -358,6 +408,8 @@ mod tests {
         check(MessageError::Refused, 2, true, Delivery::ProbablyDelivered);
         check(MessageError::Unknown, 1, false, Delivery::MaybeDelivered { at: at(10) });
         check(MessageError::Unknown, 2, true, parked(&MessageError::Unknown));
+        check(MessageError::NotSent, 2, true, Delivery::MaybeDelivered { at: at(20) });
+        check(MessageError::Quota(45009), 2, true, Delivery::MaybeDelivered { at: at(20) });
         check(MessageError::NotSent, 3, false, Delivery::Later { at: at(40) });
         check(MessageError::NotSent, 5, false, parked(&MessageError::NotSent));
         let rule = MessageError::FieldRule("thing1".into());

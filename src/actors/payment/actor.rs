@@ -17,7 +17,7 @@ use super::{closing, notify, prepay, refund};
 use crate::actors::journal::JournalHandle;
 use crate::clock::Clock;
 use crate::domain::fold::{Command, Outcome};
-use crate::domain::id::{AttemptId, OrderId};
+use crate::domain::id::{AttemptId, OrderId, UserId};
 use crate::store::Readers;
 use crate::store::ids::Ids;
 use crate::store::wxapps::Wxapp;
@@ -32,6 +32,8 @@ pub struct PaymentDeps {
     pub clock: Clock,
     /// Where WeChat sends its notifications.
     pub notify_url: String,
+    /// After this long no unifiedorder can still be on its way, in whatever process it was sent.
+    pub in_flight_seconds: i64,
     pub mailbox: usize,
 }
 
@@ -66,8 +68,10 @@ type PrepayResult = Result<RequestPayment, PrepayError>;
 /// Payments of one mini-program.
 pub struct PaymentActor {
     inner: Rc<Inner>,
-    /// One prepay at a time for each order; others join it.
-    prepaying: Rc<RefCell<HashMap<OrderId, Shared<LocalBoxFuture<'static, PrepayResult>>>>>,
+    /// One prepay at a time for each order and buyer; he joins his own. A stranger's ends in
+    /// "unknown order" without touching anything, and must not be what the owner joins.
+    prepaying:
+        Rc<RefCell<HashMap<(OrderId, UserId), Shared<LocalBoxFuture<'static, PrepayResult>>>>>,
 }
 
 impl PaymentActor {
@@ -89,23 +93,18 @@ impl Handler<Prepay> for PaymentActor {
     type Result = ResponseFuture<PrepayResult>;
 
     fn handle(&mut self, wanted: Prepay, _: &mut Self::Context) -> Self::Result {
-        let (order, span) = (wanted.order, wanted.span.clone());
-        if let Some(under_way) = self.prepaying.borrow().get(&order) {
-            let joined = under_way.clone();
-            let inner = self.inner.clone();
-            return Box::pin(async move {
-                prepay::check_owner(&inner, &wanted).await?;
-                joined.await
-            });
+        let (flight, span) = ((wanted.order, wanted.user), wanted.span.clone());
+        if let Some(under_way) = self.prepaying.borrow().get(&flight) {
+            return under_way.clone().boxed_local();
         }
         let (inner, prepaying) = (self.inner.clone(), self.prepaying.clone());
         let outcome = async move {
             let outcome = prepay::prepay(&inner, wanted).await;
-            prepaying.borrow_mut().remove(&order);
+            prepaying.borrow_mut().remove(&flight);
             outcome
         };
         let outcome = outcome.instrument(span).boxed_local().shared();
-        self.prepaying.borrow_mut().insert(order, outcome.clone());
+        self.prepaying.borrow_mut().insert(flight, outcome.clone());
         outcome.boxed_local()
     }
 }

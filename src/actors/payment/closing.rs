@@ -13,8 +13,9 @@ use crate::domain::payment::{IncidentReason, PaymentEvidence};
 use crate::domain::time::Timestamp;
 use crate::store::payments;
 
-/// After this long no unifiedorder can still be on its way, in whatever process it was sent.
-const IN_FLIGHT_SECONDS: i64 = 30;
+/// An attempt that had a prepay_id and that WeChat says not to know is believed to be gone only so
+/// long after its end.
+const UNKNOWN_MARGIN_SECONDS: i64 = 600;
 /// Seconds until the closer comes back; the last value repeats.
 const PAUSES: [i64; 6] = [5, 15, 60, 120, 300, 600];
 
@@ -23,6 +24,9 @@ pub(super) async fn close_order(inner: &Inner, id: OrderId) -> Result<Closed, Pa
     let deps = &inner.deps;
     let found = payments::order_with_attempts(&deps.readers, deps.wxapp.id, id).await?;
     let Some((order, attempts)) = found else { return Ok(Closed::Quiet) };
+    if is_postponed(&order, deps.clock.now()) {
+        return Ok(Closed::NotYet);
+    }
     let mut closed = Closed::Quiet;
     for attempt in attempts.iter().filter(|attempt| attempt.state == AttemptState::Closing) {
         if close_attempt(inner, attempt).await? == Closed::NotYet {
@@ -33,6 +37,11 @@ pub(super) async fn close_order(inner: &Inner, id: OrderId) -> Result<Closed, Pa
         postpone(inner, &order).await?;
     }
     Ok(closed)
+}
+
+/// Whether the next try is set already: a buyer who cancels again and again does not change it.
+fn is_postponed(order: &Order, now: Timestamp) -> bool {
+    matches!(&order.state, OrderState::Unpaid(Some(closing)) if now < closing.next_at)
 }
 
 async fn postpone(inner: &Inner, order: &Order) -> Result<(), PaymentError> {
@@ -52,13 +61,16 @@ pub(super) async fn close_attempt(
 ) -> Result<Closed, PaymentError> {
     inner.settled(attempt.id).await;
     let provider = &inner.deps.provider;
-    match provider.ask(attempt).await {
-        Ok(TradeWord::NotPaid) => {}
+    let unknown = match provider.ask(attempt).await {
+        Ok(TradeWord::NotPaid) => false,
+        // WeChat gave a prepay_id for this number: one query that does not find it proves nothing.
+        Ok(TradeWord::Unknown) if attempt.prepay.is_some() => true,
         Ok(word) => return take_word(inner, attempt, word).await,
         Err(error) => return Ok(not_yet(attempt, &error)),
-    }
+    };
     match provider.close(attempt).await {
         Ok(()) | Err(WeChatError::Refused { why: Refused::AlreadyPaid, .. }) => {}
+        Err(WeChatError::Refused { .. }) if unknown => {}
         Err(error) => return Ok(not_yet(attempt, &error)),
     }
     match provider.ask(attempt).await {
@@ -81,7 +93,7 @@ pub(super) async fn take_word(
     match word {
         TradeWord::Paid(evidence) => settle(inner, attempt, evidence, Vec::new()).await,
         TradeWord::PaidAndRefunded(evidence) => {
-            match inner.deps.provider.refunds_of(attempt, &evidence).await {
+            match inner.deps.provider.refunds_of(attempt, &evidence.transaction).await {
                 Ok(refunds) => settle(inner, attempt, evidence, refunds).await,
                 Err(error) => Ok(not_yet(attempt, &error)),
             }
@@ -91,17 +103,20 @@ pub(super) async fn take_word(
             confirm_closed(inner, attempt).await
         }
         TradeWord::Closed | TradeWord::OpenByOthers => confirm_closed(inner, attempt).await,
-        TradeWord::Unknown if may_be_on_its_way(attempt, inner.deps.clock.now()) => {
-            Ok(Closed::NotYet)
-        }
+        TradeWord::Unknown if may_yet_appear(inner, attempt) => Ok(Closed::NotYet),
         TradeWord::Unknown => confirm_closed(inner, attempt).await,
         TradeWord::NotPaid => Ok(Closed::NotYet),
     }
 }
 
-/// WeChat does not know the number; a unifiedorder sent a moment ago may still arrive.
-fn may_be_on_its_way(attempt: &Attempt, now: Timestamp) -> bool {
-    now < attempt.created_at.plus_seconds(IN_FLIGHT_SECONDS)
+/// WeChat does not know the number. A unifiedorder sent a moment ago may still arrive; one that was
+/// answered with a prepay_id is there, and can be paid until its end.
+fn may_yet_appear(inner: &Inner, attempt: &Attempt) -> bool {
+    let until = match &attempt.prepay {
+        None => attempt.created_at.plus_seconds(inner.deps.in_flight_seconds),
+        Some(_) => attempt.time_expire.plus_seconds(UNKNOWN_MARGIN_SECONDS),
+    };
+    inner.deps.clock.now() < until
 }
 
 async fn settle(

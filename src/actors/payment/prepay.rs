@@ -21,17 +21,6 @@ use crate::wechat::pay::{BODY_BYTES_MAX, fit_text};
 /// Steps until the buyer is told to try again: a spent number may need a close and a new start.
 const STEPS_MAX: usize = 6;
 
-/// Refuses what is not this buyer's.
-pub(super) async fn check_owner(inner: &Inner, wanted: &Prepay) -> Result<(), PrepayError> {
-    let found =
-        payments::order_with_attempts(&inner.deps.readers, inner.deps.wxapp.id, wanted.order);
-    match found.await {
-        Ok(Some((order, _))) if order.user == wanted.user => Ok(()),
-        Ok(_) => Err(PrepayError::UnknownOrder),
-        Err(error) => Err(unavailable(&error)),
-    }
-}
-
 pub(super) async fn prepay(inner: &Inner, wanted: Prepay) -> Result<RequestPayment, PrepayError> {
     for _ in 0..STEPS_MAX {
         if let Some(signed) = step(inner, &wanted).await? {
@@ -216,6 +205,7 @@ async fn spent(
                 return Err(PrepayError::Wechat(code));
             }
         }
+        TradeWord::Unknown if attempt.prepay.is_some() => close_first(inner, attempt).await?,
         TradeWord::Unknown | TradeWord::OpenByOthers => {
             record(inner, attempt, AttemptEvent::Refused { code }).await?;
         }

@@ -4,6 +4,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::domain::attempt::{Attempt, Prepay};
 use crate::domain::fold::FoundRefund;
+use crate::domain::id::TransactionId;
 use crate::domain::payment::{PaymentEvidence, Refund, RefundEvent};
 use crate::domain::time::Timestamp;
 use crate::wechat::pay::RequestPayment;
@@ -17,11 +18,11 @@ pub trait PaymentProvider {
     fn ask<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, TradeWord>;
     /// Closes an attempt; proves nothing by itself, so it is asked for afterwards.
     fn close<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, ()>;
-    /// Refunds of a payment, also those made by hand.
+    /// Refunds of a payment, also those made by hand; without those that move no money.
     fn refunds_of<'a>(
         &'a self,
         attempt: &'a Attempt,
-        evidence: &'a PaymentEvidence,
+        transaction: &'a TransactionId,
     ) -> Answer<'a, Vec<FoundRefund>>;
     /// Asks for a refund; the same number refunds once.
     fn refund<'a>(

@@ -2,7 +2,9 @@
 
 use super::actor::Inner;
 use super::protocol::PaymentError;
-use crate::domain::fold::{ChangeRefund, Command, Outcome};
+use super::provider::WeChatError;
+use crate::domain::attempt::Attempt;
+use crate::domain::fold::{ChangeRefund, Command, FoundRefund, Outcome};
 use crate::domain::id::RefundId;
 use crate::domain::payment::{Refund, RefundEvent, RefundState};
 use crate::store::payments;
@@ -11,31 +13,43 @@ use crate::store::payments;
 /// Rule: refund, "the same order at most once per minute".
 const BETWEEN_CALLS_SECONDS: i64 = 60;
 
+/// WeChat refused, but did not say what it shows of the payment: again after this.
+const UNSURE_SECONDS: i64 = 600;
+/// What neither WeChat's word nor a call of ours moves is looked at again after this.
+const STUCK_SECONDS: i64 = 24 * 3600;
+
+/// One step of a refund. Whatever comes of it changes the state or sets the next time.
 pub(super) async fn work(inner: &Inner, id: RefundId) -> Result<(), PaymentError> {
     let readers = &inner.deps.readers;
     let Some(refund) = payments::refund(readers, id).await? else { return Ok(()) };
     let Some(attempt) = payments::attempt_of_payment(readers, refund.payment).await? else {
-        return Ok(());
+        tracing::error!(order = %refund.order, refund = %id, "a refund of no known payment");
+        return postpone(inner, &refund).await;
     };
     let asked = match refund.state {
         RefundState::Success | RefundState::Failed { .. } => return Ok(()),
         RefundState::Due => None,
         RefundState::Requested | RefundState::Processing | RefundState::Abnormal => {
-            Some(inner.deps.provider.ask_refund(&attempt, &refund, inner.deps.clock.now()).await)
+            inner.deps.provider.ask_refund(&attempt, &refund, inner.deps.clock.now()).await
         }
     };
     match asked {
-        Some(Some(event)) => change(inner, &refund, event).await.map(drop),
+        Some(event) => change(inner, &refund, event).await.map(drop),
         // Never accepted, or never asked for: ask, with the same number.
-        Some(None) | None => request(inner, &attempt, refund).await,
+        None if refund.may_be_requested() => request(inner, &attempt, refund).await,
+        None => {
+            tracing::error!(order = %refund.order, refund = %id, "WeChat does not know a refund");
+            postpone(inner, &refund).await
+        }
     }
 }
 
-async fn request(
-    inner: &Inner,
-    attempt: &crate::domain::attempt::Attempt,
-    refund: Refund,
-) -> Result<(), PaymentError> {
+async fn postpone(inner: &Inner, refund: &Refund) -> Result<(), PaymentError> {
+    let at = inner.deps.clock.now().plus_seconds(STUCK_SECONDS);
+    change(inner, refund, RefundEvent::TryAgain { at }).await.map(drop)
+}
+
+async fn request(inner: &Inner, attempt: &Attempt, refund: Refund) -> Result<(), PaymentError> {
     let now = inner.deps.clock.now();
     if let Some(last) = payments::last_other_request(&inner.deps.readers, &refund).await? {
         let free_at = last.plus_seconds(BETWEEN_CALLS_SECONDS);
@@ -47,12 +61,42 @@ async fn request(
         return Ok(());
     }
     let refund = Refund { tries: refund.tries + 1, ..refund };
-    let event = inner.deps.provider.refund(attempt, &refund, now).await;
-    change(inner, &refund, event).await.map(drop)
+    match inner.deps.provider.refund(attempt, &refund, now).await {
+        RefundEvent::Failed { code } => refused(inner, attempt, &refund, code).await,
+        event => change(inner, &refund, event).await.map(drop),
+    }
+}
+
+/// Refused for good, perhaps because somebody has given a part back by hand.
+async fn refused(
+    inner: &Inner,
+    attempt: &Attempt,
+    refund: &Refund,
+    code: String,
+) -> Result<(), PaymentError> {
+    let event = RefundEvent::Failed { code };
+    let found = match inner.deps.provider.refunds_of(attempt, &refund.transaction).await {
+        Ok(found) => found,
+        Err(WeChatError::Refused { .. }) => Vec::new(),
+        Err(WeChatError::Unknown { .. }) => {
+            let at = inner.deps.clock.now().plus_seconds(UNSURE_SECONDS);
+            return change(inner, refund, RefundEvent::TryAgain { at }).await.map(drop);
+        }
+    };
+    submit(inner, refund, event, found).await.map(drop)
 }
 
 async fn change(inner: &Inner, refund: &Refund, event: RefundEvent) -> Result<bool, PaymentError> {
-    let change = ChangeRefund { refund: refund.id, order: refund.order, event };
+    submit(inner, refund, event, Vec::new()).await
+}
+
+async fn submit(
+    inner: &Inner,
+    refund: &Refund,
+    event: RefundEvent,
+    found: Vec<FoundRefund>,
+) -> Result<bool, PaymentError> {
+    let change = ChangeRefund { refund: refund.id, order: refund.order, event, found };
     match inner.submit(Command::ChangeRefund(change)).await? {
         Outcome::RefundChanged(changed) => Ok(changed),
         _ => Err(PaymentError::Mismatch),

@@ -8,7 +8,8 @@ use secrecy::SecretString;
 
 use super::provider::*;
 use crate::domain::attempt::{Attempt, Prepay};
-use crate::domain::fold::FoundRefund;
+use crate::domain::fold::{FoundRefund, FoundState};
+use crate::domain::id::TransactionId;
 use crate::domain::payment::{PaymentEvidence, Refund, RefundEvent};
 use crate::domain::time::Timestamp;
 use crate::store::wxapps::Wxapp;
@@ -97,12 +98,16 @@ impl PaymentProvider for WechatPayV2 {
     fn refunds_of<'a>(
         &'a self,
         attempt: &'a Attempt,
-        evidence: &'a PaymentEvidence,
+        transaction: &'a TransactionId,
     ) -> Answer<'a, Vec<FoundRefund>> {
         async move {
-            let key = RefundKey::Transaction(evidence.transaction.clone());
+            let key = RefundKey::Transaction(transaction.clone());
             let found = self.client.query_refunds(&self.merchant(attempt)?, &key).await;
-            Ok(found.map_err(to_error)?.into_iter().filter_map(to_found).collect())
+            found
+                .map_err(to_error)?
+                .into_iter()
+                .filter_map(|status| to_found(status).transpose())
+                .collect()
         }
         .boxed_local()
     }
@@ -141,7 +146,9 @@ impl PaymentProvider for WechatPayV2 {
         now: Timestamp,
     ) -> LocalBoxFuture<'a, Option<RefundEvent>> {
         async move {
-            let Ok(merchant) = self.merchant(attempt) else { return Some(try_again(refund, now)) };
+            let Ok(merchant) = self.merchant(attempt) else {
+                return Some(RefundEvent::TryAgain { at: look_again(refund, now) });
+            };
             let key = RefundKey::OutRefundNo(refund.out_refund_no.clone());
             match self.client.query_refunds(&merchant, &key).await {
                 Ok(found) => {
@@ -149,7 +156,7 @@ impl PaymentProvider for WechatPayV2 {
                     found.into_iter().find(ours).map(|status| to_refund_event(status, refund, now))
                 }
                 Err(PayError::Refused { code: ErrCode::RefundNotExist, .. }) => None,
-                Err(_) => Some(try_again(refund, now)),
+                Err(_) => Some(RefundEvent::TryAgain { at: look_again(refund, now) }),
             }
         }
         .boxed_local()
@@ -214,28 +221,61 @@ fn to_error(error: PayError) -> WeChatError {
     }
 }
 
-fn to_found(status: RefundStatus) -> Option<FoundRefund> {
-    match status.state {
-        RefundState::Success | RefundState::Processing => Some(FoundRefund {
-            success_at: status.success_at,
-            out_refund_no: status.out_refund_no,
-            wechat_refund_id: Some(status.refund_id),
-            amount: status.refund_fee,
-        }),
-        RefundState::Closed | RefundState::Abnormal | RefundState::Other(_) => None,
-    }
+/// None: it moves no money. A state that nobody knows makes the whole answer unusable: whether the
+/// money is gone cannot be guessed.
+fn to_found(status: RefundStatus) -> Result<Option<FoundRefund>, WeChatError> {
+    let state = match status.state {
+        RefundState::Success => FoundState::Success(status.success_at),
+        RefundState::Processing => FoundState::Processing,
+        RefundState::Abnormal => FoundState::Abnormal,
+        RefundState::Closed => return Ok(None),
+        RefundState::Other(_) => {
+            return Err(WeChatError::Unknown { cause: "a refund in an unknown state".into() });
+        }
+    };
+    Ok(Some(FoundRefund {
+        out_refund_no: status.out_refund_no,
+        wechat_refund_id: Some(status.refund_id),
+        amount: status.refund_fee,
+        state,
+    }))
 }
 
 fn to_refund_event(status: RefundStatus, refund: &Refund, now: Timestamp) -> RefundEvent {
+    if status.state == RefundState::Closed {
+        return RefundEvent::ClosedByWechat;
+    }
+    if status.refund_fee != refund.amount {
+        tracing::error!(order = %refund.order, refund = %refund.id, ours = %refund.amount,
+            theirs = %status.refund_fee, "WeChat knows a refund's number with another amount");
+        return RefundEvent::Abnormal;
+    }
     match status.state {
         RefundState::Success => RefundEvent::Succeeded { at: status.success_at.unwrap_or(now) },
-        RefundState::Closed => RefundEvent::ClosedByWechat,
         RefundState::Abnormal => RefundEvent::Abnormal,
-        RefundState::Processing | RefundState::Other(_) => RefundEvent::Accepted {
+        RefundState::Processing => RefundEvent::Accepted {
             wechat_refund_id: Some(status.refund_id),
-            look_at: now.plus_seconds(pause_seconds(refund)),
+            look_at: look_again(refund, now),
         },
+        RefundState::Closed | RefundState::Other(_) => {
+            RefundEvent::TryAgain { at: look_again(refund, now) }
+        }
     }
+}
+
+/// When WeChat is asked again how far a refund is: 1, 5, 10, 20 and 30 minutes after the former
+/// time, then every hour.
+fn look_again(refund: &Refund, now: Timestamp) -> Timestamp {
+    let age = now.millis_since(refund.requested_at.unwrap_or(refund.created_at)) / 60_000;
+    let minutes = match age {
+        ..1 => 1,
+        1..6 => 5,
+        6..16 => 10,
+        16..36 => 20,
+        36..66 => 30,
+        66.. => 60,
+    };
+    now.plus_seconds(minutes * 60)
 }
 
 fn refund_refused(error: &PayError, refund: &Refund, now: Timestamp) -> RefundEvent {
@@ -260,4 +300,53 @@ fn try_again(refund: &Refund, now: Timestamp) -> RefundEvent {
 fn pause_seconds(refund: &Refund) -> i64 {
     let doublings = u32::try_from(refund.tries.clamp(0, 11)).unwrap_or(0);
     (REFUND_PAUSE_SECONDS << doublings).min(REFUND_PAUSE_SECONDS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::fold::tests::world::{World, settle};
+    use crate::domain::money::Money;
+
+    fn refund() -> Refund {
+        let mut world = World::new(1);
+        world.open_order(1001, 1, &[(11, 1)]);
+        world.settled(settle(1001, "TX1", 100));
+        world.settled(settle(1001, "TX2", 100));
+        world.refunds()[0].clone()
+    }
+
+    fn status(state: RefundState, fen: i64) -> RefundStatus {
+        RefundStatus {
+            out_refund_no: refund().out_refund_no,
+            refund_id: "W1".into(),
+            refund_fee: Money::from_fen(fen),
+            state,
+            success_at: None,
+        }
+    }
+
+    #[test]
+    fn only_a_refund_that_wechat_closed_is_none() {
+        let found = |state| to_found(status(state, 100)).map(|found| found.map(|f| f.state));
+        assert_eq!(found(RefundState::Success), Ok(Some(FoundState::Success(None))));
+        assert_eq!(found(RefundState::Processing), Ok(Some(FoundState::Processing)));
+        assert_eq!(found(RefundState::Abnormal), Ok(Some(FoundState::Abnormal)));
+        assert_eq!(found(RefundState::Closed), Ok(None));
+        assert!(found(RefundState::Other("NEW".into())).is_err());
+    }
+
+    #[test]
+    fn our_number_with_another_amount_is_for_staff() {
+        let now = Timestamp::from_seconds(0);
+        let event = |state, fen| to_refund_event(status(state, fen), &refund(), now);
+        assert_eq!(event(RefundState::Success, 100), RefundEvent::Succeeded { at: now });
+        for state in [RefundState::Success, RefundState::Processing, RefundState::Abnormal] {
+            assert_eq!(event(state, 99), RefundEvent::Abnormal);
+        }
+        assert_eq!(event(RefundState::Closed, 99), RefundEvent::ClosedByWechat);
+        let unknown = event(RefundState::Other("NEW".into()), 100);
+        assert!(matches!(unknown, RefundEvent::TryAgain { .. }), "{unknown:?}");
+    }
 }

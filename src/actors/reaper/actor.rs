@@ -1,7 +1,7 @@
 //! The reaper: see [`super::protocol`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use actix::prelude::*;
@@ -15,11 +15,11 @@ use crate::actors::steady::survive;
 use crate::clock::{Clock, ClockSync};
 use crate::domain::attempt::Attempt;
 use crate::domain::fold::{BeginClosing, Command};
-use crate::domain::id::OrderId;
+use crate::domain::id::{AttemptId, OrderId};
 use crate::domain::order::CloseReason;
 use crate::domain::payment::Refund;
 use crate::domain::time::Timestamp;
-use crate::store::payments::{self, OrderRef};
+use crate::store::payments::{self, AttemptMark, OrderRef};
 use crate::store::{Readers, StoreError, housekeeping, outbox};
 
 /// Calls to WeChat at the same time.
@@ -29,8 +29,12 @@ const CONCURRENT: usize = 8;
 const ASK_AT_SECONDS: [i64; 4] = [60, 180, 600, 1800];
 /// An attempt older than this is nobody's unless its order is being closed.
 const ASK_UNTIL_SECONDS: i64 = 24 * 3600;
-/// A stopped attempt of a paid order is tried again after this.
+/// A stopped attempt of a paid order is tried again after this, doubled with each try up to 64
+/// minutes.
 const STOPPED_PAUSE_SECONDS: i64 = 60;
+const STOPPED_DOUBLINGS: u32 = 6;
+/// Stopped attempts looked at, in batches: more may have to wait than one run works on.
+const STOPPED_LOOK: u64 = 16;
 /// Entries that one run puts into the journal at the same time.
 const ENTRIES: usize = 128;
 const HOUSEKEEPING_SECONDS: i64 = 600;
@@ -90,9 +94,16 @@ impl Stage {
 /// What may be forgotten: after a restart WeChat is asked once more.
 #[derive(Default)]
 struct Memory {
-    asked: HashMap<i64, Timestamp>,
-    stopped: HashMap<OrderId, Timestamp>,
+    /// How far the attempts have been asked about at each age of the schedule.
+    asked: HashMap<i64, AttemptMark>,
+    stopped: HashMap<OrderId, Stopped>,
     swept: Option<Timestamp>,
+}
+
+/// An attempt of an order that is paid or closed, and that WeChat has not closed yet.
+struct Stopped {
+    tries: u32,
+    next_at: Timestamp,
 }
 
 impl ReaperActor {
@@ -194,16 +205,30 @@ async fn each(work: impl Iterator<Item: Future<Output = ()>>, concurrent: usize)
 async fn close(inner: &Inner) -> Result<usize, StoreError> {
     let now = inner.clock.now();
     let mut due = payments::closings_due(&inner.readers, now, inner.settings.batch).await?;
-    for stopped in payments::stopped_attempts(&inner.readers, inner.settings.batch).await? {
-        if inner.memory.borrow().stopped.get(&stopped.order).is_none_or(|next| *next <= now) {
-            let next = now.plus_seconds(STOPPED_PAUSE_SECONDS);
-            inner.memory.borrow_mut().stopped.insert(stopped.order, next);
-            due.push(stopped);
-        }
-    }
+    due.extend(stopped(inner, now).await?);
     let count = due.len();
     each(due.into_iter().map(|due| close_one(inner, due)), CONCURRENT).await;
     Ok(count)
+}
+
+/// Stopped attempts whose time to be tried has come.
+async fn stopped(inner: &Inner, now: Timestamp) -> Result<Vec<OrderRef>, StoreError> {
+    let limit = inner.settings.batch.saturating_mul(STOPPED_LOOK);
+    let all = payments::stopped_attempts(&inner.readers, limit).await?;
+    let mut memory = inner.memory.borrow_mut();
+    let is_due = |order: &OrderRef| {
+        let known = memory.stopped.entry(order.order);
+        let known = known.or_insert(Stopped { tries: 0, next_at: now });
+        let due = known.next_at <= now;
+        if due {
+            let pause = STOPPED_PAUSE_SECONDS << known.tries.min(STOPPED_DOUBLINGS);
+            known.tries += 1;
+            known.next_at = now.plus_seconds(pause);
+        }
+        due
+    };
+    let batch = usize::try_from(inner.settings.batch).unwrap_or(usize::MAX);
+    Ok(all.into_iter().filter(is_due).take(batch).collect())
 }
 
 async fn close_one(inner: &Inner, due: OrderRef) {
@@ -215,33 +240,24 @@ async fn close_one(inner: &Inner, due: OrderRef) {
     }
 }
 
-/// Attempts whose notification may have been lost.
+/// Attempts whose notification may have been lost: those that have come to one of the ages since
+/// they were last looked for. Each age has a place of its own, so that a crowd of old attempts does
+/// not hide the young ones.
 async fn ask(inner: &Inner) -> Result<usize, StoreError> {
     let now = inner.clock.now();
-    let (from, to) = (now.plus_seconds(-ASK_UNTIL_SECONDS), now.plus_seconds(-ASK_AT_SECONDS[0]));
-    let limit = inner.settings.batch.saturating_mul(16);
-    let open = payments::attempts_to_ask(&inner.readers, from, to, limit).await?;
-    let batch = usize::try_from(inner.settings.batch).unwrap_or(usize::MAX);
-    let due: Vec<Attempt> =
-        open.into_iter().filter(|attempt| is_due(inner, attempt, now)).take(batch).collect();
-    for attempt in &due {
-        inner.memory.borrow_mut().asked.insert(attempt.id.get(), now);
+    let mut due: BTreeMap<AttemptId, Attempt> = BTreeMap::new();
+    for (nth, age) in ASK_AT_SECONDS.into_iter().enumerate() {
+        let oldest = ASK_AT_SECONDS.get(nth + 1).copied().unwrap_or(ASK_UNTIL_SECONDS);
+        let first = AttemptMark { created_at: now.plus_seconds(-oldest), id: i64::MAX };
+        let after = inner.memory.borrow().asked.get(&age).copied().unwrap_or(first);
+        let (to, limit) = (now.plus_seconds(-age), inner.settings.batch);
+        let (found, mark) = payments::attempts_to_ask(&inner.readers, after, to, limit).await?;
+        inner.memory.borrow_mut().asked.insert(age, mark);
+        due.extend(found.into_iter().map(|attempt| (attempt.id, attempt)));
     }
     let count = due.len();
-    each(due.into_iter().map(|attempt| ask_one(inner, attempt)), CONCURRENT).await;
+    each(due.into_values().map(|attempt| ask_one(inner, attempt)), CONCURRENT).await;
     Ok(count)
-}
-
-/// Whether an age of the schedule has passed since it was last asked about.
-fn is_due(inner: &Inner, attempt: &Attempt, now: Timestamp) -> bool {
-    let asked = inner.memory.borrow().asked.get(&attempt.id.get()).copied();
-    let passed = |age: &&i64| attempt.created_at.plus_seconds(**age) <= now;
-    let last = ASK_AT_SECONDS.iter().rev().find(passed);
-    match (asked, last) {
-        (_, None) => false,
-        (None, Some(_)) => true,
-        (Some(asked), Some(age)) => asked < attempt.created_at.plus_seconds(*age),
-    }
 }
 
 async fn ask_one(inner: &Inner, attempt: Attempt) {
@@ -280,6 +296,8 @@ async fn measure(inner: &Inner) -> Result<(), StoreError> {
     let seconds = |since: Timestamp| now.millis_since(since) / 1000;
     let closing = payments::oldest_closing(&inner.readers).await?;
     crate::metrics::oldest_closing(closing.map_or(0, seconds));
+    let refund = payments::oldest_refund(&inner.readers).await?;
+    crate::metrics::oldest_refund(refund.map_or(0, seconds));
     let (waiting, oldest) = outbox::depth(&inner.readers).await?;
     crate::metrics::outbox(waiting, oldest.map_or(0, seconds));
     if let Some(snapshot) = inner.journal.snapshot().await {
@@ -299,8 +317,8 @@ async fn sweep(inner: &Inner) {
     {
         let mut memory = inner.memory.borrow_mut();
         memory.swept = Some(now);
-        memory.asked.retain(|_, at| at.plus_seconds(ASK_UNTIL_SECONDS) > now);
-        memory.stopped.retain(|_, at| at.plus_seconds(ASK_UNTIL_SECONDS) > now);
+        let forgotten = now.plus_seconds(-ASK_UNTIL_SECONDS);
+        memory.stopped.retain(|_, stopped| stopped.next_at > forgotten);
     }
     let keys_before = now.plus_seconds(-inner.settings.key_seconds);
     let write = housekeeping::sweep(inner.readers.backend(), keys_before, now);

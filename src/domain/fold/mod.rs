@@ -14,8 +14,8 @@ pub(crate) mod tests;
 
 pub use closing::{BeginClosing, CloseAttempt, ClosingRefusal, PostponeClosing};
 pub use place::{KeyClaim, NewOrder, Place, Placed, StartAttempt, StartRefusal};
-pub use refund::ChangeRefund;
-pub use settle::{FoundRefund, KeepIncident, Settle, Settlement, SurplusReason};
+pub use refund::{ChangeRefund, FoundRefund, FoundState};
+pub use settle::{KeepIncident, Settle, Settlement, SurplusReason};
 
 use std::collections::BTreeMap;
 
@@ -113,7 +113,8 @@ impl Coming {
             Command::BeginClosing(begin) => self.lines_of(books, begin.order),
             Command::CloseAttempt(close) => self.lines_of(books, close.order),
             Command::KeepIncident(_) => 1,
-            Command::StartAttempt(_) | Command::PostponeClosing(_) | Command::ChangeRefund(_) => 0,
+            Command::ChangeRefund(change) => change.found.len(),
+            Command::StartAttempt(_) | Command::PostponeClosing(_) => 0,
         }
     }
 

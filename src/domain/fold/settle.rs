@@ -3,15 +3,16 @@
 use crate::domain::attempt::{self, Attempt, AttemptEvent};
 use crate::domain::books::{Books, EntryKind, Kept};
 use crate::domain::goods::DeductStock;
-use crate::domain::id::{AttemptId, OrderId, OutRefundNo, TransactionId, WxappId};
+use crate::domain::id::{AttemptId, OrderId, TransactionId, WxappId};
 use crate::domain::money::Money;
 use crate::domain::notification::{Event, Facts, NewNotification};
 use crate::domain::order::{Line, OrderEvent, OrderState, Paid};
 use crate::domain::payment::{
-    Incident, IncidentReason, Payment, PaymentEvidence, PaymentKind, REFUND_NUMBERS_MAX, Refund,
-    RefundKind, RefundState, out_refund_no,
+    Incident, IncidentReason, Payment, PaymentEvidence, PaymentKind, Refund,
 };
 use crate::domain::time::Timestamp;
+
+use super::refund::{self, FoundRefund};
 
 /// Verified word of a successful payment of one of our attempts.
 #[derive(Debug, Clone)]
@@ -20,16 +21,6 @@ pub struct Settle {
     pub evidence: PaymentEvidence,
     /// What WeChat shows as refunded already; empty after a notification.
     pub refunds: Vec<FoundRefund>,
-}
-
-/// A refund that WeChat knows of and we may not.
-#[derive(Debug, Clone)]
-pub struct FoundRefund {
-    pub out_refund_no: OutRefundNo,
-    pub wechat_refund_id: Option<String>,
-    pub amount: Money,
-    /// None: under way.
-    pub success_at: Option<Timestamp>,
 }
 
 /// Word of a payment that fits nothing we know.
@@ -263,39 +254,9 @@ fn record(
     };
     books.payments.insert(payment.id, Kept::new(payment.clone()));
     for found in &settle.refunds {
-        keep_found_refund(books, &payment, found, now);
+        refund::keep_found(books, &(&payment).into(), found, now);
     }
     Some(payment)
-}
-
-fn keep_found_refund(books: &mut Books, payment: &Payment, found: &FoundRefund, now: Timestamp) {
-    let number = &found.out_refund_no;
-    if books.refunds.values().any(|kept| kept.get().out_refund_no == *number) {
-        return;
-    }
-    let Some(mut refund) = new_refund(books, payment, number.clone(), found.amount, now) else {
-        return;
-    };
-    match own_number(&payment.evidence.transaction, number) {
-        Some(nth) => refund.number = nth,
-        None => refund.kind = RefundKind::External,
-    }
-    refund.wechat_refund_id = found.wechat_refund_id.clone();
-    refund.success_at = found.success_at;
-    if found.success_at.is_some() {
-        refund.state = RefundState::Success;
-        refund.next_at = None;
-        super::refund::count_refunded(books, payment.order, found.amount);
-    } else {
-        refund.state = RefundState::Processing;
-    }
-    books.refunds.insert(refund.id, Kept::new(refund));
-}
-
-/// Which of our own refunds of a transaction a number names: a later copy of this database has
-/// asked for it. None: somebody else's.
-fn own_number(transaction: &TransactionId, number: &OutRefundNo) -> Option<i64> {
-    (1..=REFUND_NUMBERS_MAX).find(|nth| out_refund_no(transaction, *nth).as_ref() == Some(number))
 }
 
 fn refund_surplus(
@@ -305,46 +266,11 @@ fn refund_surplus(
     reason: SurplusReason,
     now: Timestamp,
 ) {
-    let Some(number) = out_refund_no(&payment.evidence.transaction, 1) else {
-        return books.miss("a number for a refund");
-    };
-    let Some(mut refund) = new_refund(books, payment, number, amount, now) else {
-        return;
-    };
+    let Some(mut refund) = refund::new_automatic(books, payment, amount, now) else { return };
     refund.reason = reason.text().to_owned();
     let told = refund.clone();
     books.refunds.insert(refund.id, Kept::new(refund));
     notify(books, payment.order, Event::OrderRefunded, Some(&told), now);
-}
-
-fn new_refund(
-    books: &mut Books,
-    payment: &Payment,
-    out_refund_no: OutRefundNo,
-    amount: Money,
-    now: Timestamp,
-) -> Option<Refund> {
-    Some(Refund {
-        id: books.draw()?,
-        wxapp: payment.wxapp,
-        order: payment.order,
-        payment: payment.id,
-        mch_id: payment.mch_id.clone(),
-        transaction: payment.evidence.transaction.clone(),
-        out_refund_no,
-        number: 1,
-        kind: RefundKind::Auto,
-        amount,
-        total: payment.evidence.amount,
-        reason: String::new(),
-        state: RefundState::Due,
-        wechat_refund_id: None,
-        tries: 0,
-        next_at: Some(now),
-        created_at: now,
-        requested_at: None,
-        success_at: None,
-    })
 }
 
 /// Deducts the lines that waited for the payment, and counts what was sold.

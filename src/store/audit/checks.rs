@@ -283,4 +283,11 @@ pub(super) const WARNINGS: &[Check] = &[
         "SELECT id AS a, order_id AS b, state AS s FROM refund \
          WHERE state IN ('failed', 'abnormal') ORDER BY id",
     ),
+    check(
+        0,
+        "refund {a} of order {b} is {s} since more than a day",
+        "SELECT id AS a, order_id AS b, state AS s FROM refund \
+         WHERE state IN ('due', 'requested', 'processing') AND created_at < {now} - 86400000 \
+         ORDER BY id",
+    ),
 ];

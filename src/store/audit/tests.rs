@@ -324,6 +324,23 @@ async fn open_incidents_and_late_messages_are_warned_of() {
 }
 
 #[tokio::test]
+async fn refunds_that_take_more_than_a_day_are_warned_of() {
+    for state in ["due", "requested", "processing"] {
+        let slow = |created_at: i64| {
+            format!(
+                "UPDATE refund SET state = '{state}', created_at = {created_at};
+                 UPDATE \"order\" SET refunded_fen = 0 WHERE id = 61;"
+            )
+        };
+        let report = shop(&slow(5)).await;
+        assert!(report.is_clean());
+        let expected = format!("refund 95 of order 61 is {state} since more than a day");
+        assert_eq!(report.warnings, [expected]);
+        assert!(shop(&slow(50_000_000)).await.warnings.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn each_check_is_bounded() {
     let report = shop(
         "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)

@@ -113,7 +113,12 @@ impl Shop {
         for order in like.orders.keys() {
             commands.push(begin_closing(order.get(), CloseReason::Staff).into());
             let refund = RefundId::parse(1).unwrap();
-            let change = ChangeRefund { refund, order: *order, event: RefundEvent::Request };
+            let change = ChangeRefund {
+                refund,
+                order: *order,
+                event: RefundEvent::Request,
+                found: Vec::new(),
+            };
             commands.push(change.into());
         }
         for attempt in like.attempts.keys() {

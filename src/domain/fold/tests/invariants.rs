@@ -125,11 +125,13 @@ fn refunds_fit_payments(world: &World) {
         let payment = kept.get();
         let transaction = (&payment.mch_id, &payment.evidence.transaction);
         assert!(transactions.insert(transaction), "{transaction:?} is counted twice");
-        let all = sum(refunds_of(world, payment));
+        let moves = |refund: &&Refund| !matches!(refund.state, RefundState::Failed { .. });
+        let all = sum(refunds_of(world, payment).filter(moves));
         let amount = payment.evidence.amount.as_fen();
         assert!(all <= amount, "refunds of payment {} make {all} of {amount}", payment.id);
         if payment.kind == PaymentKind::Surplus {
-            assert_eq!(all, amount, "surplus {} goes back whole", payment.id);
+            let all = sum(refunds_of(world, payment));
+            assert!(all >= amount, "surplus {} goes back whole, or staff know", payment.id);
         }
     }
     for kept in world.books.refunds.values() {

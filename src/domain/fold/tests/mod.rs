@@ -5,6 +5,7 @@ mod closing;
 pub(crate) mod invariants;
 mod place;
 pub(crate) mod properties;
+mod refund;
 mod settle;
 pub(crate) mod steps;
 mod words;

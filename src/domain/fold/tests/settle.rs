@@ -218,7 +218,8 @@ fn a_refund_that_a_later_copy_asked_for_is_found_again() {
     assert_eq!(settlement, Settlement::Surplus(SurplusReason::OrderClosed));
     let refund = world.refunds()[0].clone();
     assert_eq!((world.refunds().len(), refund.kind), (1, RefundKind::Auto), "it is ours");
-    let change = |event| ChangeRefund { refund: refund.id, order: order_id(1001), event };
+    let change =
+        |event| ChangeRefund { refund: refund.id, order: order_id(1001), event, found: Vec::new() };
     world.fold(change(RefundEvent::ClosedByWechat));
     assert_eq!(world.refunds()[0].out_refund_no.as_str(), "rTX1-2");
     check(&world);
@@ -229,7 +230,7 @@ fn a_refund_counts_when_it_has_succeeded_and_once() {
     let mut world = paid_world();
     world.settled(settle(1001, "TX2", 200));
     let refund = world.refunds()[0].id;
-    let change = |event| ChangeRefund { refund, order: order_id(1001), event };
+    let change = |event| ChangeRefund { refund, order: order_id(1001), event, found: Vec::new() };
     let changed = |outcome| matches!(outcome, Outcome::RefundChanged(true));
     assert!(changed(world.fold(change(RefundEvent::Request))));
     assert_eq!(world.order(1001).refunded, Money::ZERO);
@@ -245,7 +246,12 @@ fn a_refund_counts_when_it_has_succeeded_and_once() {
 fn an_unknown_refund_is_not_changed() {
     let mut world = paid_world();
     let refund = crate::domain::id::RefundId::parse(77).unwrap();
-    let change = ChangeRefund { refund, order: order_id(1001), event: RefundEvent::Abnormal };
+    let change = ChangeRefund {
+        refund,
+        order: order_id(1001),
+        event: RefundEvent::Abnormal,
+        found: Vec::new(),
+    };
     assert!(matches!(world.fold(change), Outcome::RefundChanged(false)));
 }
 

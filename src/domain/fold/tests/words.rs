@@ -118,7 +118,10 @@ pub fn found_refund(number: &str, amount_fen: i64, success: bool) -> FoundRefund
         out_refund_no: OutRefundNo::parse(number).unwrap(),
         wechat_refund_id: Some(format!("W{number}")),
         amount: fen(amount_fen),
-        success_at: success.then_some(START.plus_seconds(6)),
+        state: match success {
+            true => FoundState::Success(Some(START.plus_seconds(6))),
+            false => FoundState::Processing,
+        },
     }
 }
 
