@@ -17,9 +17,12 @@ use super::notifier::{NotifierActor, NotifierSettings, StopNotifier};
 use super::order::KeySet;
 use super::reaper::{ReaperActor, ReaperSettings};
 use crate::clock::Clock;
+use crate::store::Readers;
 use crate::store::ids::Ids;
 use crate::store::seal::Sealer;
-use crate::store::{Readers, batch};
+
+/// Between two tries to read the bound idempotency keys.
+const KEYS_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the engine is told at its start.
 pub struct EngineSettings {
@@ -144,13 +147,19 @@ fn start_journal(
     JournalHandle::new(journal, settings.commit_wait)
 }
 
-/// Fills the set of bound keys; until then every key is looked up.
+/// Fills the set of bound keys, and again when it has grown; before the first time every key is
+/// looked up. On a shared database the set stays empty: others bind keys too.
 async fn remember_keys(readers: Readers, keys: Arc<KeySet>) {
     if !readers.serve_alone() {
         return;
     }
-    match batch::each_key(&readers, |key| keys.add(key)).await {
-        Ok(()) => keys.set_complete(),
-        Err(error) => tracing::warn!(%error, "idempotency keys are looked up one by one"),
+    loop {
+        match keys.read(&readers).await {
+            Ok(()) => keys.grown().await,
+            Err(error) => {
+                tracing::warn!(%error, "the bound idempotency keys could not be read");
+                tokio::time::sleep(KEYS_PAUSE).await;
+            }
+        }
     }
 }

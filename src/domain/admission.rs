@@ -64,7 +64,8 @@ pub struct Conditions<'a> {
     pub now: Timestamp,
 }
 
-/// Checks every line; the first refusal is the answer.
+/// Checks every line, then what the lines come to; the first refusal is the answer. Of a limit per
+/// buyer only what the cart alone exceeds is seen here: what he has bought before the fold counts.
 pub fn admit<'a>(
     cart: &Cart,
     offer: impl Fn(SkuId) -> Option<Offer<'a>>,
@@ -73,6 +74,9 @@ pub fn admit<'a>(
     let mut lines = Vec::with_capacity(cart.items().len());
     for item in cart.items() {
         lines.push(admit_line(*item, offer(item.sku), conditions)?);
+    }
+    if let Some(refusal) = over_limit(&lines, |_| 0) {
+        return Err(refusal);
     }
     let priced = lines.iter().map(|line| (line.offer.sku.price, line.item.quantity));
     let amounts = amounts(priced, conditions.freight, conditions.max)?;
@@ -101,15 +105,17 @@ fn admit_line<'a>(
     Ok(PricedLine { offer, item, total })
 }
 
-/// Pieces of each goods in a cart: what a limit per buyer counts.
-pub fn pieces_by_goods(priced: &Priced<'_>) -> Vec<(GoodsId, i64)> {
-    let mut sums: Vec<(GoodsId, i64)> = Vec::new();
-    for line in &priced.lines {
-        let pieces = line.item.quantity.pieces();
-        match sums.iter_mut().find(|(goods, _)| *goods == line.offer.goods.id) {
-            Some((_, sum)) => *sum += pieces,
-            None => sums.push((line.offer.goods.id, pieces)),
-        }
-    }
-    sums
+/// The first goods of which the lines together are more than one buyer may have, given what he has
+/// already.
+pub fn over_limit(
+    lines: &[PricedLine<'_>],
+    bought: impl Fn(GoodsId) -> i64,
+) -> Option<PlaceRefusal> {
+    let limited = lines.iter().map(|line| line.offer.goods);
+    let mut limited = limited.filter_map(|goods| Some((goods.id, goods.limit_per_user?)));
+    limited.find_map(|(goods, limit)| {
+        let of_goods = lines.iter().filter(|line| line.offer.goods.id == goods);
+        let pieces: i64 = of_goods.map(|line| line.item.quantity.pieces()).sum();
+        (bought(goods) + pieces > limit).then_some(PlaceRefusal::LimitExceeded { goods, limit })
+    })
 }

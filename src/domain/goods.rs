@@ -47,6 +47,8 @@ pub struct Goods {
     pub limit_per_user: Option<i64>,
     /// Pieces paid for.
     pub sales: i64,
+    /// Counts every change of terms; of two copies the higher is the newer.
+    pub version: i64,
 }
 
 /// A SKU, as far as it decides a sale.
@@ -93,6 +95,7 @@ pub(crate) mod tests {
             sale_ends_at: None,
             limit_per_user: None,
             sales: 0,
+            version: 1,
         }
     }
 

@@ -3,15 +3,15 @@
 //! A route says what it needs by its arguments: [`Tenant`] or [`Shopper`]. Tokens are looked up by
 //! their hash; the token itself is neither kept nor logged.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, Shared};
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 
@@ -26,7 +26,8 @@ pub const APPID_HEADER: &str = "X-WX-APPID";
 /// How long a log-in is good, in seconds: 30 days.
 pub const SESSION_SECONDS: i64 = 30 * 24 * 3600;
 
-type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+/// What an extractor answers with when it must wait.
+pub type Extracted<T> = LocalBoxFuture<'static, Result<T, ApiError>>;
 
 /// The mini-program that a request is for: the one it names, or the only one.
 pub struct Tenant(pub Arc<Shop>);
@@ -67,7 +68,9 @@ impl From<DirectoryError> for ApiError {
     }
 }
 
-/// The buyer behind the token of a request, in the mini-program that he logged in to.
+/// The buyer behind the token of a request, in the mini-program that he logged in to. Handlers name
+/// it before the parts of the request that can be wrong: see [`first_refusal`].
+#[derive(Clone)]
 pub struct Shopper {
     pub shop: Arc<Shop>,
     pub user: UserId,
@@ -79,20 +82,45 @@ impl FromRequest for Shopper {
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move { shopper(&request, state(&request)?).await })
+        // It lies in the request, so it must not hold the request.
+        let state = request.app_data::<web::Data<AppState>>().cloned();
+        let token_hash = bearer(request).map(hash);
+        let appid = named_appid(request).map(str::to_owned);
+        let look_up = shopper(state, token_hash, appid).boxed_local().shared();
+        request.extensions_mut().insert(LookUp(look_up.clone()));
+        look_up.boxed_local()
     }
 }
 
-async fn shopper(request: &HttpRequest, state: &AppState) -> Result<Shopper, ApiError> {
-    let token_hash = bearer(request).map(hash).ok_or_else(ApiError::unauthorized)?;
-    let session = session(state, &token_hash).await?;
+/// The look-up of the buyer of a request, made once.
+#[derive(Clone)]
+struct LookUp(Shared<Extracted<Shopper>>);
+
+async fn shopper(
+    state: Option<web::Data<AppState>>,
+    token_hash: Option<String>,
+    appid: Option<String>,
+) -> Result<Shopper, ApiError> {
+    let state = state.ok_or_else(|| ApiError::new(Code::Internal))?;
+    let token_hash = token_hash.ok_or_else(ApiError::unauthorized)?;
+    let session = session(&state, &token_hash).await?;
     let shop = state.directory.shop(session.wxapp).await?;
     // A token of one mini-program opens nothing in another.
-    if named_appid(request).is_some_and(|appid| appid != shop.wxapp.appid) {
+    if appid.is_some_and(|appid| appid != shop.wxapp.appid) {
         return Err(ApiError::unauthorized());
     }
     Ok(Shopper { shop, user: session.user, token_hash })
+}
+
+/// What is said of a request of which a part is wrong: where a buyer is asked for, who is none
+/// hears that first, whatever else he has sent. Extractors run side by side, so the one that has
+/// found the part waits for the look-up here.
+pub async fn first_refusal(request: &HttpRequest, error: ApiError) -> ApiError {
+    let look_up = request.extensions().get::<LookUp>().cloned();
+    match look_up {
+        Some(LookUp(look_up)) => look_up.await.err().unwrap_or(error),
+        None => error,
+    }
 }
 
 async fn session(state: &AppState, token_hash: &str) -> Result<Session, ApiError> {

@@ -1,7 +1,5 @@
 //! Reading requests: JSON bodies, queries and ids in paths, refused with the field's name.
 
-use std::future::{Future, Ready, ready};
-use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -9,7 +7,7 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 
-use super::auth::state;
+use super::auth::{Extracted, first_refusal, state};
 use super::error::{ApiError, Code};
 
 /// How long a body may take to arrive.
@@ -45,15 +43,24 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), web::Payload::from_request(request, payload));
         Box::pin(async move {
             let payload = payload.await.map_err(ApiError::internal)?;
             let max = state(&request)?.config.server.body_max_bytes;
-            parse_json(&body(&request, payload, max).await?).map(Self)
+            let read = body(&request, payload, max).await;
+            checked(&request, read.and_then(|bytes| parse_json(&bytes)).map(Self)).await
         })
+    }
+}
+
+/// A part of the request, or the refusal that goes first.
+async fn checked<T>(request: &HttpRequest, part: Result<T, ApiError>) -> Result<T, ApiError> {
+    match part {
+        Ok(part) => Ok(part),
+        Err(error) => Err(first_refusal(request, error).await),
     }
 }
 
@@ -77,12 +84,13 @@ fn parse_json_watching<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError>
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest for Query<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse_query(request.query_string()).map(Self))
+        let (request, query) = (request.clone(), parse_query(request.query_string()).map(Self));
+        Box::pin(async move { checked(&request, query).await })
     }
 }
 
@@ -118,14 +126,16 @@ fn named_field(reason: &str) -> Option<&str> {
 #[derive(Debug, Clone, Copy)]
 pub struct PathId<T>(pub T);
 
-impl<T: TryFrom<i64>> FromRequest for PathId<T> {
+impl<T: TryFrom<i64> + 'static> FromRequest for PathId<T> {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let text = request.match_info().get("id").unwrap_or_default();
         let id = text.parse::<i64>().ok().and_then(|id| T::try_from(id).ok());
-        ready(id.map(Self).ok_or_else(|| ApiError::invalid("id", "not an id")))
+        let id = id.map(Self).ok_or_else(|| ApiError::invalid("id", "not an id"));
+        let request = request.clone();
+        Box::pin(async move { checked(&request, id).await })
     }
 }
 

@@ -5,115 +5,88 @@
 //! limited.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::num::NonZeroU32;
 
-use actix_governor::governor::NotUntil;
-use actix_governor::governor::clock::{Clock, DefaultClock, QuantaInstant};
-use actix_governor::governor::middleware::NoOpMiddleware;
-use actix_governor::{Governor, GovernorConfig, GovernorConfigBuilder, KeyExtractor};
-use actix_web::dev::ServiceRequest;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
-use actix_web::middleware::Condition;
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpResponse};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use sha2::{Digest as _, Sha256};
 
 use super::client_address;
-use super::error::ApiError;
 use crate::config::{Cidr, Server};
-
-type Limit<K> = GovernorConfig<K, NoOpMiddleware>;
 
 /// The buckets, shared by all workers.
 pub struct Limits {
-    buyers: Limit<ByBuyer>,
-    addresses: Limit<ByAddress>,
-    buyers_limited: bool,
-    addresses_limited: bool,
+    /// By token; requests without one are limited by address alone.
+    buyers: Option<DefaultKeyedRateLimiter<[u8; 32]>>,
+    /// By the client's address; of IPv6 the first 64 bits, which belong to one customer.
+    addresses: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    trusted_proxies: Vec<Cidr>,
+    clock: DefaultClock,
 }
 
 impl Limits {
     pub fn new(server: &Server) -> Self {
-        let by_address = ByAddress(server.trusted_proxies.clone().into());
+        let quota = |per_second, burst| {
+            let per_second = Quota::per_second(NonZeroU32::new(per_second)?);
+            Some(per_second.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)))
+        };
+        let buyers = quota(server.buyer_requests_per_second, server.buyer_burst);
+        let addresses = quota(server.address_requests_per_second, server.address_burst);
         Self {
-            buyers: limit(ByBuyer, server.buyer_requests_per_second, server.buyer_burst),
-            addresses: limit(by_address, server.address_requests_per_second, server.address_burst),
-            buyers_limited: server.buyer_requests_per_second > 0,
-            addresses_limited: server.address_requests_per_second > 0,
+            buyers: buyers.map(RateLimiter::keyed),
+            addresses: addresses.map(RateLimiter::keyed),
+            trusted_proxies: server.trusted_proxies.clone(),
+            clock: DefaultClock::default(),
         }
-    }
-
-    /// Middleware: the buyer's bucket.
-    pub fn buyers(&self) -> Condition<Governor<ByBuyer, NoOpMiddleware>> {
-        Condition::new(self.buyers_limited, Governor::new(&self.buyers))
-    }
-
-    /// Middleware: the address's bucket.
-    pub fn addresses(&self) -> Condition<Governor<ByAddress, NoOpMiddleware>> {
-        Condition::new(self.addresses_limited, Governor::new(&self.addresses))
     }
 
     /// Forgets buckets that are full again; called now and then, so that memory stays bounded.
     pub fn forget_idle(&self) {
-        self.buyers.limiter().retain_recent();
-        self.addresses.limiter().retain_recent();
+        if let Some(buyers) = &self.buyers {
+            buyers.retain_recent();
+        }
+        if let Some(addresses) = &self.addresses {
+            addresses.retain_recent();
+        }
     }
-}
 
-fn limit<K: KeyExtractor>(key: K, per_second: u32, burst: u32) -> Limit<K> {
-    let config = GovernorConfigBuilder::default()
-        .key_extractor(key)
-        .requests_per_second(per_second.max(1).into())
-        .burst_size(burst.max(1))
-        .finish();
-    config.expect("a rate and a burst of at least 1 make a bucket")
-}
-
-/// By token; requests without one share no bucket and are limited by address alone.
-#[derive(Clone)]
-pub struct ByBuyer;
-
-impl KeyExtractor for ByBuyer {
-    type Key = Option<[u8; 32]>;
-    type KeyExtractionError = ApiError;
-
-    fn extract(&self, request: &ServiceRequest) -> Result<Self::Key, ApiError> {
-        use sha2::{Digest, Sha256};
+    /// Counts a request. The error is for how many seconds no further one passes.
+    fn count(&self, request: &ServiceRequest) -> Result<(), u64> {
+        let now = self.clock.now();
+        let wait = |until: governor::NotUntil<_>| until.wait_time_from(now).as_secs() + 1;
+        let client =
+            client_address::of(request.peer_addr(), request.headers(), &self.trusted_proxies);
+        if let (Some(addresses), Some(client)) = (&self.addresses, client) {
+            addresses.check_key(&network(client)).map_err(wait)?;
+        }
         let token = request.headers().get(header::AUTHORIZATION);
-        Ok(token.map(|token| Sha256::digest(token.as_bytes()).into()))
-    }
-
-    fn whitelisted_keys(&self) -> Vec<Self::Key> {
-        vec![None]
-    }
-
-    fn exceed_rate_limit_response(
-        &self,
-        negative: &NotUntil<QuantaInstant>,
-        response: HttpResponseBuilder,
-    ) -> HttpResponse {
-        too_many(negative, response)
+        if let (Some(buyers), Some(token)) = (&self.buyers, token) {
+            let token: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+            buyers.check_key(&token).map_err(wait)?;
+        }
+        Ok(())
     }
 }
 
-/// By the client's address; of IPv6 the first 64 bits, which belong to one customer.
-#[derive(Clone)]
-pub struct ByAddress(Arc<[Cidr]>);
-
-impl KeyExtractor for ByAddress {
-    type Key = Option<IpAddr>;
-    type KeyExtractionError = ApiError;
-
-    fn extract(&self, request: &ServiceRequest) -> Result<Self::Key, ApiError> {
-        let client = client_address::of(request.peer_addr(), request.headers(), &self.0);
-        Ok(client.map(network))
+/// Middleware: lets a request pass, or answers 429 with Retry-After. Bare;
+/// [`super::error::problems`] dresses it.
+pub async fn enforce<B: MessageBody>(
+    limits: Data<Limits>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    if let Err(seconds) = limits.count(&request) {
+        let retry_after = (header::RETRY_AFTER, seconds.to_string());
+        let refusal = HttpResponse::TooManyRequests().insert_header(retry_after).finish();
+        return Ok(request.into_response(refusal).map_into_right_body());
     }
-
-    fn exceed_rate_limit_response(
-        &self,
-        negative: &NotUntil<QuantaInstant>,
-        response: HttpResponseBuilder,
-    ) -> HttpResponse {
-        too_many(negative, response)
-    }
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 fn network(address: IpAddr) -> IpAddr {
@@ -121,12 +94,6 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
     }
-}
-
-/// Bare; [`super::error::problems`] dresses it.
-fn too_many(negative: &NotUntil<QuantaInstant>, mut response: HttpResponseBuilder) -> HttpResponse {
-    let wait = negative.wait_time_from(DefaultClock::default().now());
-    response.insert_header((header::RETRY_AFTER, (wait.as_secs() + 1).to_string())).finish()
 }
 
 #[cfg(test)]
@@ -151,10 +118,10 @@ mod tests {
 
     /// How each of these requests (token, address) is answered.
     async fn answers(server: Server, requests: &[(&str, &str)]) -> Vec<u16> {
-        let limits = Limits::new(&server);
+        let limits = Data::new(Limits::new(&server));
         let app = App::new()
-            .wrap(limits.buyers())
-            .wrap(limits.addresses())
+            .app_data(limits.clone())
+            .wrap(from_fn(enforce))
             .wrap(from_fn(problems))
             .route("/", web::get().to(|| async { "hello" }));
         let app = init_service(app).await;

@@ -59,7 +59,7 @@ pub struct AppState {
     pub alive: watch::Receiver<bool>,
     /// One for each order between admission and commit: the bound of the engine.
     pub permits: Arc<Semaphore>,
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     pub metrics: Option<PrometheusHandle>,
     pub sessions: SessionCache,
     pub refreshes: Refreshes,
@@ -84,7 +84,7 @@ impl AppState {
     pub fn new(parts: Parts) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(parts.config.engine.queue_max)),
-            limits: Limits::new(&parts.config.server),
+            limits: Arc::new(Limits::new(&parts.config.server)),
             sessions: SessionCache::default(),
             refreshes: Refreshes::default(),
             config: parts.config,
@@ -146,13 +146,11 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let (origins, limits) = (state.config.server.cors_origins.clone(), &state.limits);
-    let api = web::scope("/api/v1")
-        .wrap(limits.buyers())
-        .wrap(limits.addresses())
-        .configure(shop::routes);
+    let (origins, limits) = (state.config.server.cors_origins.clone(), state.limits.clone());
+    let api = web::scope("/api/v1").wrap(from_fn(limits::enforce)).configure(shop::routes);
     App::new()
         .app_data(state.clone())
+        .app_data(Data::from(limits))
         .service(api)
         .configure(callback::routes)
         .configure(health::routes)

@@ -36,7 +36,7 @@ pub async fn insert_goods(db: &DatabaseConnection, row: &Goods) {
         price_max_fen: 0,
         sales: row.sales,
         sort: 0,
-        version: 1,
+        version: row.version,
         created_at: 0,
         updated_at: 0,
     };

@@ -347,6 +347,28 @@ async fn without_a_good_token_no_call_of_a_buyer_is_answered() {
     shop.closes_untouched().await;
 }
 
+/// Who is not logged in learns nothing of what else is wrong; who is, does.
+#[actix_rt::test]
+async fn who_is_not_logged_in_hears_that_first() {
+    let shop = Shop::open().await;
+    let token = shop.alice.token.clone();
+    for (method, path) in [
+        (Method::PATCH, "/api/v1/me"),
+        (Method::POST, "/api/v1/checkout"),
+        (Method::POST, "/api/v1/orders"),
+        (Method::GET, "/api/v1/orders?limit=x"),
+        (Method::GET, "/api/v1/orders/x"),
+        (Method::PUT, "/api/v1/addresses/x"),
+        (Method::POST, "/api/v1/orders/0/cancel"),
+    ] {
+        let body = (method != Method::GET).then(|| b"{".to_vec());
+        let call = |token| shop.app.call(method.clone(), path, Some(token), &KEY, body.clone());
+        call("unknown").await.refused(401, "unauthorized");
+        call(token.as_str()).await.refused(400, "invalid_request");
+    }
+    shop.closes_untouched().await;
+}
+
 #[actix_rt::test]
 async fn a_token_is_good_for_thirty_days_and_no_longer() {
     let app = TestApp::start().await;
@@ -356,6 +378,18 @@ async fn a_token_is_good_for_thirty_days_and_no_longer() {
     app.advance(1);
     alice.get("/api/v1/me").await.refused(401, "unauthorized");
     app.stop().await;
+}
+
+#[actix_rt::test]
+async fn cancelling_what_is_not_ones_own_costs_the_journal_nothing() {
+    let shop = Shop::open().await;
+    let entries = async || shop.app.journal.snapshot().await.unwrap().entries;
+    let before = entries().await;
+    for id in [shop.order.order_id(), 9_007_199_254_740_991] {
+        shop.bob.cancels(id).await.refused(404, "not_found");
+    }
+    assert_eq!(entries().await, before);
+    shop.closes_untouched().await;
 }
 
 #[actix_rt::test]

@@ -21,6 +21,9 @@ use crate::store::stock::{self, StockRows};
 
 static INCARNATIONS: AtomicU64 = AtomicU64::new(1);
 
+/// Older than any memory may be.
+const NEVER: Timestamp = Timestamp::from_millis(0);
+
 /// Admission for one mini-program.
 pub struct GoodsActor {
     wxapp: WxappId,
@@ -45,6 +48,8 @@ struct Known {
     sku: Sku,
     held: i64,
     read_at: Timestamp,
+    /// The newest version that a read has shown while pieces were held.
+    passed_over: i64,
 }
 
 /// A read that several messages wait for; none: the database did not answer.
@@ -122,6 +127,10 @@ impl GoodsActor {
         for (sku, quantity) in self.holds.remove(&hold.number).unwrap_or_default() {
             if let Some(known) = self.skus.get_mut(&sku) {
                 known.held -= quantity;
+                // The hold has ended without word of a row as new as one that was passed over.
+                if known.held == 0 && known.passed_over > known.sku.version {
+                    known.read_at = NEVER;
+                }
             }
         }
     }
@@ -170,19 +179,46 @@ impl GoodsActor {
         let complete = reads.iter().all(Option::is_some);
         for rows in reads.into_iter().flatten() {
             for goods in &rows.goods {
-                self.goods.insert(goods.id, goods.clone());
+                self.see_goods(goods.clone());
             }
             for sku in &rows.skus {
-                self.see(sku.clone(), rows.read_at);
+                self.look_at(sku, rows.read_at);
             }
         }
         complete
     }
 
+    /// Takes over a row that was read, unless pieces of it are held: it may show a commit whose
+    /// holds have not ended here yet, and would count their pieces twice. Word of that commit
+    /// brings its row and ends them at once; so does the next commit with this SKU, whoever has
+    /// changed it.
+    fn look_at(&mut self, sku: &Sku, at: Timestamp) {
+        match self.skus.get_mut(&sku.id) {
+            Some(known) if known.held > 0 => {
+                known.passed_over = known.passed_over.max(sku.version);
+                // Nobody looks again before it may have changed.
+                known.read_at = known.read_at.max(at);
+            }
+            _ => self.see(sku.clone(), at),
+        }
+    }
+
+    /// The newer of two copies of a row stays. Sales count without a version: they decide nothing.
+    fn see_goods(&mut self, goods: Goods) {
+        match self.goods.get_mut(&goods.id) {
+            Some(known) if known.version > goods.version => {}
+            Some(known) => *known = goods,
+            None => drop(self.goods.insert(goods.id, goods)),
+        }
+    }
+
     /// The newer of two copies of a row stays.
     fn see(&mut self, sku: Sku, at: Timestamp) {
         match self.skus.get_mut(&sku.id) {
-            None => drop(self.skus.insert(sku.id, Known { sku, held: 0, read_at: at })),
+            None => {
+                let known = Known { sku, held: 0, read_at: at, passed_over: 0 };
+                self.skus.insert(known.sku.id, known);
+            }
             Some(known) => {
                 if sku.version >= known.sku.version {
                     known.sku = sku;
@@ -292,7 +328,7 @@ impl Handler<BatchDone> for GoodsActor {
     fn handle(&mut self, done: BatchDone, _: &mut Self::Context) {
         let now = self.clock.now();
         for goods in done.goods {
-            self.goods.insert(goods.id, goods);
+            self.see_goods(goods);
         }
         for sku in done.skus {
             self.see(sku, now);

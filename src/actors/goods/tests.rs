@@ -8,10 +8,12 @@ use futures_util::future::join_all;
 use sea_orm::ConnectionTrait as _;
 
 use super::*;
+use crate::actors::journal::{Point, Verdict};
 use crate::actors::testing::*;
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::fold::Place;
 use crate::domain::fold::tests::world::*;
+use crate::domain::goods::Goods;
 use crate::domain::money::Money;
 use crate::domain::price::FreightPolicy;
 
@@ -274,4 +276,94 @@ async fn holds_are_numbered_apart() {
         admitted.into_iter().map(|answer| answer.unwrap().unwrap().hold.settle().number).collect();
     assert_eq!((ids.len(), shop.held(11).await), (50, 50));
     shop.journal.drain().await;
+}
+
+/// Such a read sees the pieces as sold while they are still held here.
+#[actix::test]
+async fn a_read_between_a_commit_and_word_of_it_counts_no_piece_twice() {
+    let shop = Shop::start(2, 2).await;
+    let mut held = shop.probe.hold(Point::AfterCommit);
+    let mut first = Box::pin(shop.buy("k", 1, &[(11, 1)]));
+    tokio::select! {
+        () = held.reached() => {}
+        result = &mut first => panic!("{result:?}"),
+    }
+    assert_eq!(shop.stock(11).await, 1, "one is left, and nobody else wants it");
+    shop.clock.advance(Duration::from_millis(501));
+    let quoted = shop.goods().send(quote(&[(11, 1)])).await.unwrap().unwrap();
+    assert_eq!(quoted.lines[0].problem, None);
+    let place = shop.place("k", 2, &[(11, 1)]).await;
+    let admitted = shop.goods().send(admit(&place)).await.unwrap().unwrap();
+    held.release(Verdict::GoOn);
+    first.await.unwrap();
+    drop(admitted);
+    shop.stop().await;
+}
+
+#[actix::test]
+async fn stock_added_while_pieces_are_held_is_sold_as_soon_as_they_are_given_back() {
+    let shop = Shop::start(1, 2).await;
+    let place = shop.place("k", 1, &[(11, 1)]).await;
+    let admitted = shop.goods().send(admit(&place)).await.unwrap().unwrap();
+    add_stock(&shop, 11, 2).await;
+    shop.clock.advance(Duration::from_millis(501));
+    let reads = shop.goods_snapshot().await.reads;
+    for _ in 0..3 {
+        assert_eq!(shop.buy("k", 2, &[(11, 1)]).await, Err(sold_out(11, 0)), "held");
+    }
+    assert_eq!(shop.goods_snapshot().await.reads, reads + 1, "one look, however many ask");
+    drop(admitted);
+    shop.buy("k", 2, &[(11, 3)]).await.unwrap();
+    assert_eq!(shop.goods_snapshot().await.reads, reads + 2);
+    shop.stop().await;
+}
+
+#[actix::test]
+async fn stock_added_to_a_sku_that_is_always_held_comes_with_the_next_commit() {
+    let shop = Shop::start(2, 3).await;
+    let place = shop.place("k", 1, &[(11, 1)]).await;
+    let always = shop.goods().send(admit(&place)).await.unwrap().unwrap();
+    add_stock(&shop, 11, 2).await;
+    shop.clock.advance(Duration::from_millis(501));
+    assert_eq!(shop.buy("k", 2, &[(11, 3)]).await, Err(sold_out(11, 1)));
+    shop.buy("k", 2, &[(11, 1)]).await.unwrap();
+    shop.buy("k", 3, &[(11, 2)]).await.unwrap();
+    assert_eq!(shop.held(11).await, 1);
+    drop(always);
+    shop.stop().await;
+}
+
+#[actix::test]
+async fn older_terms_of_goods_are_ignored() {
+    let shop = Shop::start(5, 1).await;
+    let on_sale = async || {
+        let quoted = shop.goods().send(quote(&[(11, 1)])).await.unwrap().unwrap();
+        quoted.lines[0].problem.is_none()
+    };
+    assert!(on_sale().await);
+    let tell = |on_sale, version| {
+        let goods = Goods { on_sale, version, ..crate::domain::goods::tests::a_goods(1) };
+        shop.goods().do_send(BatchDone { holds: vec![], skus: vec![], goods: vec![goods] });
+    };
+    for (told, version, expected) in [(false, 2, false), (true, 1, false), (true, 3, true)] {
+        tell(told, version);
+        assert_eq!(on_sale().await, expected, "version {version}");
+    }
+    shop.stop().await;
+}
+
+/// What the buyer has bought before is not known here; more than the limit at once is.
+#[actix::test]
+async fn a_cart_beyond_the_limit_takes_no_hold() {
+    let mut world = World::new(9);
+    world.change_goods(1, |goods| goods.limit_per_user = Some(3));
+    let shop = Shop::start_with(world, 1, QUEUE_MAX).await;
+    let limit = PlaceRefusal::LimitExceeded { goods: goods_id(1), limit: 3 };
+    let place = shop.place("k", 1, &[(11, 2), (FREE_SKU, 5), (12, 2)]).await;
+    let refused = shop.goods().send(admit(&place)).await.unwrap().unwrap_err();
+    assert_eq!(refused, limit.into());
+    assert_eq!(shop.goods_snapshot().await.holds, 0);
+    shop.buy("k", 1, &[(11, 2), (12, 1)]).await.unwrap();
+    assert_eq!(shop.buy("k2", 1, &[(11, 1)]).await, Err(NotBought::Refused(limit)));
+    shop.stop().await;
 }

@@ -147,6 +147,7 @@ impl Writer {
                     }
                 }
                 Fate::Lost(error) if error.is_about_content() && batch.len() > 1 => {
+                    tracing::warn!(%error, members = batch.len(), "a batch is halved");
                     let (first, second) = halve(batch);
                     todo.extend([second, first]);
                 }

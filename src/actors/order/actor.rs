@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use tracing::Instrument as _;
 
-use super::keys::KeySet;
+use super::keys::{KeySet, UnderWay};
 use super::protocol::*;
 use crate::actors::goods::{Admit, AdmitError, GoodsActor};
 use crate::actors::journal::{JournalError, JournalHandle, LateAnswer};
@@ -100,10 +100,11 @@ impl Handler<PlaceOrder> for OrderActor {
         }
         let (deps, in_flight, done) = (self.deps.clone(), self.in_flight.clone(), key.clone());
         let claim = KeyClaim { key: key.clone(), request_hash: request_hash.clone() };
+        let under_way = self.deps.keys.begin(&key);
         let outcome = async move {
             let mut late = None;
             let outcome = place(&deps, order, claim, &mut late).await;
-            forget(in_flight, done, late);
+            forget(in_flight, done, under_way, late);
             outcome
         };
         let outcome = outcome.instrument(span).boxed_local().shared();
@@ -124,6 +125,7 @@ fn repeated(outcome: PlaceResult) -> PlaceResult {
 fn forget(
     in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>,
     key: KeyRef,
+    under_way: UnderWay,
     late: Option<LateAnswer>,
 ) {
     let Some(late) = late else {
@@ -133,6 +135,7 @@ fn forget(
     actix_rt::spawn(async move {
         let _outcome = late.await;
         in_flight.borrow_mut().remove(&key);
+        drop(under_way);
     });
 }
 
@@ -182,8 +185,13 @@ async fn place(
 }
 
 /// Before anything is refused the key is looked up: the buyer of the last piece who lost the answer
-/// must not be told that it is sold out.
+/// must not be told that it is sold out. Nor must he while his first request is under way with
+/// another generation of this actor: asked before the look-up, because what has ended by then the
+/// look-up finds, and after it, because the other one may have come in between.
 async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) -> PlaceResult {
+    if deps.keys.is_shared(&claim.key) {
+        return Err(PlaceError::Unavailable);
+    }
     let bound = if deps.keys.may_be_bound(&claim.key) {
         binding(&deps.readers, &claim.key).await.map_err(|error| {
             tracing::warn!(%error, "a key could not be looked up");
@@ -198,6 +206,7 @@ async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) ->
             return replay(deps, claim.key.user, bound.result).await;
         }
         Some(_) => PlaceRefusal::KeyConflict,
+        None if deps.keys.is_shared(&claim.key) => return Err(PlaceError::Unavailable),
         None => refusal,
     };
     crate::metrics::refused(&refused);

@@ -18,6 +18,10 @@ use crate::domain::price::FreightPolicy;
 fn orders(shop: &Shop, journal: JournalHandle) -> Addr<OrderActor> {
     let keys = Arc::new(KeySet::default());
     keys.set_complete();
+    orders_with(shop, journal, keys)
+}
+
+fn orders_with(shop: &Shop, journal: JournalHandle, keys: Arc<KeySet>) -> Addr<OrderActor> {
     OrderActor::new(OrderDeps {
         wxapp: wxapp(),
         goods: shop.goods(),
@@ -106,5 +110,53 @@ async fn a_refused_request_leaves_its_key_free() {
     let refused = orders.send(buying("k", 1, &[(11, 2)])).await.unwrap();
     assert!(matches!(refused, Err(PlaceError::Refused(_))));
     assert!(orders.send(buying("k", 1, &[(11, 1)])).await.unwrap().is_ok());
+    shop.stop().await;
+}
+
+/// The goods actor of the new generation knows nothing of the hold of the old one: somebody else
+/// has its last piece, in memory, when the repeat comes.
+#[actix::test]
+async fn a_repeat_at_the_successor_is_not_sold_out_while_the_first_request_is_under_way() {
+    let shop = Shop::start(1, 2).await;
+    let keys = Arc::new(KeySet::default());
+    keys.set_complete();
+    let old = orders_with(&shop, shop.journal.clone(), keys.clone());
+    let mut held = shop.probe.hold(Point::BeforeCommit);
+    let mut first = Box::pin(old.send(buying("k", 1, &[(11, 1)])));
+    tokio::select! {
+        () = held.reached() => {}
+        _ = &mut first => panic!("answered before the commit"),
+    }
+    let _old_goods = shop.replace_goods();
+    let new = orders_with(&shop, shop.journal.clone(), keys);
+    let mut other = Box::pin(new.send(buying("k", 2, &[(11, 1)])));
+    until_queued(&shop, &mut other, 1).await;
+    let repeat = new.send(buying("k", 1, &[(11, 1)])).await.unwrap();
+    assert_eq!(repeat.unwrap_err(), PlaceError::Unavailable);
+    held.release(Verdict::GoOn);
+    let first = first.await.unwrap().unwrap();
+    assert!(matches!(other.await.unwrap(), Err(PlaceError::Refused(_))));
+    let again = new.send(buying("k", 1, &[(11, 1)])).await.unwrap().unwrap();
+    assert_eq!((again.order.id, again.replayed), (first.order.id, true));
+    shop.stop().await;
+}
+
+/// As at the start of a process, while requests come in.
+#[actix::test]
+async fn the_keys_that_are_bound_in_the_database_are_read_and_no_others() {
+    let shop = Shop::start(2, 3).await;
+    let keys = Arc::new(KeySet::default());
+    let orders = orders_with(&shop, shop.journal.clone(), keys.clone());
+    let bound = |buyer| keys.may_be_bound(&key(buyer, "k"));
+    orders.send(buying("k", 1, &[(11, 1)])).await.unwrap().unwrap();
+    assert!(bound(1) && bound(3), "nothing has been read");
+    keys.read(&shop.readers).await.unwrap();
+    assert!(bound(1) && !bound(2));
+    orders.send(buying("k", 2, &[(11, 1)])).await.unwrap().unwrap();
+    assert!(bound(2), "added with the order");
+    keys.add(&key(3, "k"));
+    assert!(bound(3), "as a request that the fold then refuses");
+    keys.read(&shop.readers).await.unwrap();
+    assert!(bound(1) && bound(2) && !bound(3));
     shop.stop().await;
 }

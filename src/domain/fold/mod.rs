@@ -17,6 +17,8 @@ pub use place::{KeyClaim, NewOrder, Place, Placed, StartAttempt, StartRefusal};
 pub use refund::{ChangeRefund, FoundRefund, FoundState};
 pub use settle::{KeepIncident, Settle, Settlement, SurplusReason};
 
+use std::collections::BTreeMap;
+
 use super::admission::PlaceRefusal;
 use super::attempt::{self, Attempt, AttemptEvent};
 use super::books::Books;
@@ -64,36 +66,71 @@ pub struct RecordPrepay {
 pub const LINES_MAX: usize = 500;
 
 /// How many ids the commands may draw at the most, once the books are read: one for each ledger
-/// entry, and what each command writes besides.
+/// entry, and what each command writes besides. About what is not there nothing is written.
 pub fn ids_needed(books: &Books, commands: &[Command]) -> usize {
-    commands.iter().map(|command| ids_of(books, command)).sum()
+    let coming = Coming::of(commands);
+    commands.iter().map(|command| coming.ids_of(books, command)).sum()
 }
 
-fn ids_of(books: &Books, command: &Command) -> usize {
-    match command {
-        // Lines, their deductions, the message that a free order is paid.
-        Command::Place(place) => 2 * place.cart.items().len() + 1,
-        // Payment, automatic refund and two messages, or an incident.
-        Command::Settle(settle) => {
-            lines_of_attempt(books, settle.attempt) + 4 + settle.refunds.len()
+/// What is not in the books yet and comes into them by members of the same batch.
+#[derive(Default)]
+struct Coming {
+    /// Orders and how many lines they have.
+    orders: BTreeMap<OrderId, usize>,
+    attempts: BTreeMap<AttemptId, OrderId>,
+}
+
+impl Coming {
+    fn of(commands: &[Command]) -> Self {
+        let mut coming = Self::default();
+        for command in commands {
+            match command {
+                Command::Place(place) => {
+                    coming.orders.insert(place.order, place.cart.items().len());
+                }
+                Command::StartAttempt(start) => {
+                    coming.attempts.insert(start.id, start.order);
+                }
+                _ => {}
+            }
         }
-        Command::RecordPrepay(record) => lines_of_attempt(books, record.attempt),
-        Command::BeginClosing(begin) => lines_of(books, begin.order),
-        Command::CloseAttempt(close) => lines_of(books, close.order),
-        Command::KeepIncident(_) => 1,
-        Command::ChangeRefund(change) => change.found.len(),
-        Command::StartAttempt(_) | Command::PostponeClosing(_) => 0,
+        coming
     }
-}
 
-fn lines_of_attempt(books: &Books, attempt: AttemptId) -> usize {
-    let known = books.attempts.get(&attempt);
-    known.map_or(LINES_MAX, |kept| lines_of(books, kept.get().order))
-}
+    fn ids_of(&self, books: &Books, command: &Command) -> usize {
+        match command {
+            // Lines, their deductions, the message that a free order is paid.
+            Command::Place(place) => 2 * place.cart.items().len() + 1,
+            // Payment, automatic refund and two messages, or an incident.
+            Command::Settle(settle) => {
+                self.lines_of_attempt(books, settle.attempt) + 4 + settle.refunds.len()
+            }
+            Command::RecordPrepay(record) => match record.event {
+                // It lives on, and its order is not touched.
+                AttemptEvent::Opened(_) => 0,
+                _ => self.lines_of_attempt(books, record.attempt),
+            },
+            Command::BeginClosing(begin) => self.lines_of(books, begin.order),
+            Command::CloseAttempt(close) => self.lines_of(books, close.order),
+            Command::KeepIncident(_) => 1,
+            Command::ChangeRefund(change) => change.found.len(),
+            Command::StartAttempt(_) | Command::PostponeClosing(_) => 0,
+        }
+    }
 
-/// What is not in the books may come into them by a member of the same batch.
-fn lines_of(books: &Books, order: OrderId) -> usize {
-    books.lines.get(&order).map_or(LINES_MAX, Vec::len)
+    fn lines_of_attempt(&self, books: &Books, attempt: AttemptId) -> usize {
+        let order = books.attempts.get(&attempt).map(|kept| kept.get().order);
+        let order = order.or_else(|| self.attempts.get(&attempt).copied());
+        order.map_or(0, |order| self.lines_of(books, order))
+    }
+
+    fn lines_of(&self, books: &Books, order: OrderId) -> usize {
+        if let Some(lines) = books.lines.get(&order) {
+            return lines.len();
+        }
+        let unread = books.orders.contains_key(&order).then_some(LINES_MAX);
+        unread.or_else(|| self.orders.get(&order).copied()).unwrap_or(0)
+    }
 }
 
 /// Applies one command to the books.

@@ -1,7 +1,7 @@
 //! Taking an order, and starting an attempt to pay it.
 
 use crate::domain::address::Address;
-use crate::domain::admission::{Conditions, Offer, PlaceRefusal, Priced, admit, pieces_by_goods};
+use crate::domain::admission::{Conditions, Offer, PlaceRefusal, Priced, admit, over_limit};
 use crate::domain::attempt::{Attempt, AttemptState, AttemptTerms, NotPayable, check_payable};
 use crate::domain::books::{Books, EntryKind, Kept, KeyBinding, KeyRef};
 use crate::domain::cart::Cart;
@@ -90,14 +90,8 @@ fn check<'a>(books: &'a Books, place: &Place, now: Timestamp) -> Result<Priced<'
         (sku.wxapp == place.wxapp).then_some(Offer { sku, goods, available: sku.stock })
     };
     let priced = admit(&place.cart, offer, &conditions)?;
-    for (goods, pieces) in pieces_by_goods(&priced) {
-        let limit = books.goods.get(&goods).and_then(|kept| kept.get().limit_per_user);
-        let bought = books.bought.get(&(place.user, goods)).copied().unwrap_or(0);
-        if let Some(limit) = limit.filter(|limit| bought + pieces > *limit) {
-            return Err(PlaceRefusal::LimitExceeded { goods, limit });
-        }
-    }
-    Ok(priced)
+    let bought = |goods| books.bought.get(&(place.user, goods)).copied().unwrap_or(0);
+    over_limit(&priced.lines, bought).map_or(Ok(priced), Err)
 }
 
 fn lines(priced: &Priced<'_>, order: OrderId) -> Vec<Line> {

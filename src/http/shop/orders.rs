@@ -315,6 +315,8 @@ pub async fn cancel_order(
     shopper: Shopper,
     PathId(id): PathId<OrderId>,
 ) -> Result<web::Json<OrderJson>, ApiError> {
+    // What is not his costs the journal nothing.
+    own(&state, &shopper, id).await?;
     let cancel = CancelOrder { order: id, user: shopper.user, span: tracing::Span::current() };
     let cancelled = shopper.shop.order.send(cancel).await.map_err(ApiError::unavailable)?;
     if let Some(refused) = cancelled.err().and_then(refusals::cancel) {

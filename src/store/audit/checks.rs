@@ -62,7 +62,8 @@ pub(super) const CHECKS: &[Check] = &[
          ON e.order_goods_id = l.id \
          WHERE NOT ( \
            (o.state = 'unpaid' AND l.deduct_stock = 'payment' AND e.order_goods_id IS NULL) \
-           OR (o.state IN ('paid', 'shipped', 'completed', 'refunded') \
+           OR ((o.state IN ('paid', 'shipped', 'completed') \
+                OR (o.state = 'refunded' AND o.shipped_at IS NOT NULL)) \
                AND COALESCE(e.takings, 0) = 1 AND e.givings = 0 AND e.taken = l.quantity) \
            OR (o.state = 'unpaid' AND l.deduct_stock = 'order' \
                AND COALESCE(e.takings, 0) = 1 AND e.givings = 0 AND e.taken = l.quantity) \
@@ -95,11 +96,13 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     check(
         3,
-        "payment {a} of order {b} over {c} fen is neither settled nor refunded ({s})",
+        // Refunds that failed count: staff are warned of each.
+        "payment {a} of order {b} over {c} fen is neither settled nor refunded in full ({s})",
         "SELECT p.id AS a, p.order_id AS b, p.amount_fen AS c, p.kind AS s FROM payment p \
-         LEFT JOIN (SELECT payment_id, COUNT(*) AS refunds FROM refund GROUP BY payment_id) r \
-         ON r.payment_id = p.id \
-         WHERE p.kind <> 'settled' AND (p.kind <> 'surplus' OR r.payment_id IS NULL)",
+         LEFT JOIN (SELECT payment_id, CAST(SUM(amount_fen) AS {integer}) AS total FROM refund \
+           GROUP BY payment_id) r ON r.payment_id = p.id \
+         WHERE p.kind <> 'settled' \
+         AND (p.kind <> 'surplus' OR COALESCE(r.total, 0) < p.amount_fen)",
     ),
     // 4. No payment is refunded twice over.
     check(
@@ -124,6 +127,16 @@ pub(super) const CHECKS: &[Check] = &[
          LEFT JOIN (SELECT order_id, CAST(SUM(amount_fen) AS {integer}) AS total FROM refund \
            WHERE state = 'success' GROUP BY order_id) r ON r.order_id = o.id \
          WHERE o.refunded_fen <> COALESCE(r.total, 0)",
+    ),
+    check(
+        4,
+        // Those under way count, and those that failed: staff are warned of each.
+        "order {a} is refunded, but refunds of the {b} fen it was paid with add up to {c}",
+        "SELECT o.id AS a, o.pay_fen AS b, COALESCE(r.total, 0) AS c FROM {order} o \
+         LEFT JOIN (SELECT p.order_id, CAST(SUM(f.amount_fen) AS {integer}) AS total \
+           FROM refund f JOIN payment p ON p.id = f.payment_id WHERE p.kind = 'settled' \
+           GROUP BY p.order_id) r ON r.order_id = o.id \
+         WHERE o.state = 'refunded' AND COALESCE(r.total, 0) < o.pay_fen",
     ),
     // 5. Who paid is told, or it is known why not.
     check(
@@ -169,6 +182,19 @@ pub(super) const CHECKS: &[Check] = &[
         "order {a} ({s}) has no lines",
         "SELECT o.id AS a, o.state AS s FROM {order} o \
          LEFT JOIN order_goods l ON l.order_id = o.id WHERE l.id IS NULL",
+    ),
+    check(
+        6,
+        "order {a} ({s}) has no address",
+        "SELECT o.id AS a, o.state AS s FROM {order} o \
+         LEFT JOIN order_address d ON d.order_id = o.id WHERE d.order_id IS NULL",
+    ),
+    check(
+        6,
+        "an idempotency key of buyer {a} belongs to order {b}, which does not exist or is not his",
+        "SELECT k.user_id AS a, k.result_id AS b FROM idempotency k \
+         LEFT JOIN {order} o ON o.id = k.result_id WHERE k.operation = 'place_order' \
+         AND (o.id IS NULL OR o.user_id <> k.user_id OR o.wxapp_id <> k.wxapp_id)",
     ),
     check(
         6,
@@ -237,6 +263,12 @@ pub(super) const WARNINGS: &[Check] = &[
         0,
         "incident {a} over {b} fen is open: {s}",
         "SELECT id AS a, amount_fen AS b, reason AS s FROM incident WHERE state = 'open' ORDER BY id",
+    ),
+    check(
+        6,
+        "order {a} is unpaid and not being closed, though it expired more than ten minutes ago",
+        "SELECT id AS a FROM {order} WHERE state = 'unpaid' AND closing_at IS NULL \
+         AND expires_at < {now} - 600000 ORDER BY id",
     ),
     check(
         5,

@@ -23,12 +23,17 @@ INSERT INTO \"order\" (id, wxapp_id, user_id, order_no, state, goods_fen, freigh
   paid_at, closed_at, close_reason, version) VALUES
   (60, 10001, 30, 'N60', 'paid', 200, 10, 0, 0, 210, 0, '', 'T60', 0, 9, 0, 5, NULL, NULL, 1),
   (61, 10001, 30, 'N61', 'closed', 100, 0, 0, 0, 100, 100, '', NULL, 0, 9, 0, NULL, 9, 'expired', 1),
-  (62, 10001, 30, 'N62', 'unpaid', 100, 0, 0, 0, 100, 0, '', NULL, 0, 9, 0, NULL, NULL, NULL, 1);
+  (62, 10001, 30, 'N62', 'unpaid', 100, 0, 0, 0, 100, 0, '', NULL, 0, 99400000, 0, NULL, NULL, NULL, 1);
 INSERT INTO order_goods (id, wxapp_id, order_id, goods_id, sku_id, goods_name, attr, image_url,
   price_fen, quantity, total_fen, weight_g, deduct_stock) VALUES
   (70, 10001, 60, 40, 50, 'tea', '', '', 100, 2, 200, 0, 'order'),
   (71, 10001, 61, 40, 50, 'tea', '', '', 100, 1, 100, 0, 'order'),
   (72, 10001, 62, 40, 50, 'tea', '', '', 100, 1, 100, 0, 'order');
+INSERT INTO order_address (order_id, wxapp_id, name, phone, province, city, district, detail) VALUES
+  (60, 10001, '', '', '', '', '', ''), (61, 10001, '', '', '', '', '', ''),
+  (62, 10001, '', '', '', '', '', '');
+INSERT INTO idempotency (wxapp_id, user_id, operation, key, request_hash, result_id, created_at)
+  VALUES (10001, 30, 'place_order', 'k', 'h', 60, 0);
 INSERT INTO payment_attempt (id, wxapp_id, order_id, user_id, mch_id, appid, out_trade_no, state,
   amount_fen, provider, sign_type, key_version, notify_url, body, attach, openid, client_ip,
   time_expire, created_at, updated_at) VALUES
@@ -139,7 +144,7 @@ async fn three_money_that_does_not_settle_its_order() {
     check(
         "DELETE FROM refund; UPDATE \"order\" SET refunded_fen = 0;",
         3,
-        "payment 91 of order 61 over 100 fen is neither settled nor refunded (surplus)",
+        "payment 91 of order 61 over 100 fen is neither settled nor refunded in full (surplus)",
     )
     .await;
     check(
@@ -148,6 +153,55 @@ async fn three_money_that_does_not_settle_its_order() {
         "order 61 is closed with 100 fen to pay, but has 0 settled payments of that amount",
     )
     .await;
+}
+
+#[tokio::test]
+async fn three_surplus_money_that_goes_back_in_part() {
+    let part =
+        "UPDATE refund SET amount_fen = 99; UPDATE \"order\" SET refunded_fen = 99 WHERE id = 61;";
+    let text =
+        "payment 91 of order 61 over 100 fen is neither settled nor refunded in full (surplus)";
+    check(part, 3, text).await;
+    let rest = "UPDATE refund SET amount_fen = 60; UPDATE \"order\" SET refunded_fen = 60 WHERE id = 61;
+        INSERT INTO refund (id, wxapp_id, order_id, payment_id, mch_id, transaction_id, out_refund_no,
+        number, kind, amount_fen, total_fen, reason, state, tries, created_at)
+        VALUES (96, 10001, 61, 91, 'm', 'T61', 'rT61-2', 2, 'auto', 40, 100, '', 'failed', 1, 5)";
+    let report = shop(rest).await;
+    assert_eq!(report.breaches, [], "a refund that failed is staff's");
+    assert_eq!(report.warnings, ["refund 96 of order 61 is failed: staff must look"]);
+}
+
+/// Makes order 60 refunded, its line returned as `returned` says, its refund in this state.
+fn refunded(state: &str, fen: i64, returned: bool) -> String {
+    let given_back =
+        "UPDATE sku SET stock = 9, seq = 6; INSERT INTO stock_entry (id, wxapp_id, sku_id,
+        seq, kind, order_id, order_goods_id, delta, balance, who, reason, created_at)
+        VALUES (6, 10001, 50, 6, 'refund', 60, 70, 2, 9, '', '', 0);";
+    let counted = if state == "success" { fen } else { 0 };
+    format!(
+        "UPDATE \"order\" SET state = 'refunded', refunded_at = 9, refunded_fen = {counted} WHERE id = 60;
+         INSERT INTO refund (id, wxapp_id, order_id, payment_id, mch_id, transaction_id, out_refund_no,
+         number, kind, amount_fen, total_fen, reason, state, tries, created_at) VALUES
+         (96, 10001, 60, 90, 'm', 'T60', 'x', 1, 'external', {fen}, 210, '', '{state}', 1, 5);
+         {}",
+        if returned { given_back } else { "" }
+    )
+}
+
+#[tokio::test]
+async fn a_refunded_order_has_its_money_and_its_goods_back() {
+    for state in ["success", "processing"] {
+        assert_eq!(shop(&refunded(state, 210, true)).await.breaches, [], "{state}");
+        let text =
+            "order 60 is refunded, but refunds of the 210 fen it was paid with add up to 209";
+        check(&refunded(state, 209, true), 4, text).await;
+    }
+    let text =
+        "line 70 of 2 pieces in order 60 (refunded) is not deducted and returned as it should be";
+    check(&refunded("success", 210, false), 2, text).await;
+    let shipped =
+        refunded("success", 210, false) + "UPDATE \"order\" SET shipped_at = 6 WHERE id = 60";
+    assert_eq!(shop(&shipped).await.breaches, [], "the goods are with the buyer");
 }
 
 #[tokio::test]
@@ -205,6 +259,33 @@ async fn six_states_that_times_or_attempts_contradict() {
         "payment 90 does not agree with its order 60 and its attempt 80",
     )
     .await;
+}
+
+#[tokio::test]
+async fn six_orders_without_address_and_keys_without_order() {
+    check("DELETE FROM order_address WHERE order_id = 62", 6, "order 62 (unpaid) has no address")
+        .await;
+    for (change, order) in [("result_id = 4711", 4711), ("user_id = 31", 60), ("wxapp_id = 7", 60)]
+    {
+        let buyer = if change.starts_with("user") { 31 } else { 30 };
+        let text = format!(
+            "an idempotency key of buyer {buyer} belongs to order {order}, \
+             which does not exist or is not his"
+        );
+        check(&format!("UPDATE idempotency SET {change}"), 6, &text).await;
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_closes_is_warned_of() {
+    let expire = "UPDATE \"order\" SET expires_at = 99399999 WHERE id = 62";
+    let report = shop(expire).await;
+    assert!(report.is_clean());
+    let warning =
+        "order 62 is unpaid and not being closed, though it expired more than ten minutes ago";
+    assert_eq!(report.warnings, [warning]);
+    let closing = "UPDATE \"order\" SET closing_at = 9, closing_reason = 'expired' WHERE id = 62;";
+    assert_eq!(shop(&format!("{expire};{closing}")).await.warnings, Vec::<String>::new());
 }
 
 #[tokio::test]

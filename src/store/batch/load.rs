@@ -7,10 +7,11 @@ use entity::{
     goods, idempotency, order, order_goods, payment, payment_attempt, refund, sku, stock_entry,
     user_address,
 };
+use futures_util::TryStreamExt as _;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set, TransactionTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, QueryFilter,
+    QueryOrder, QuerySelect, Set,
 };
 
 use super::super::db::{Readers, StoreError};
@@ -180,20 +181,14 @@ pub async fn binding(readers: &Readers, key: &KeyRef) -> Result<Option<KeyBindin
     Ok(found.into_iter().next().map(|(_, binding)| binding))
 }
 
-/// Adds all bound keys, page by page, of one snapshot: keys that are deleted meanwhile must not
-/// shift others from a page that is still to come to one that has been read.
-pub async fn each_key(readers: &Readers, mut add: impl FnMut(&KeyRef)) -> Result<(), StoreError> {
-    let snapshot = readers.db().begin().await?;
-    let mut pages = idempotency::Entity::find()
-        .order_by_asc(idempotency::Column::CreatedAt)
-        .paginate(&snapshot, 10_000);
-    while let Some(page) = pages.fetch_and_next().await? {
-        for row in page {
-            add(&read_key(row)?.0);
-        }
+/// Shows all bound keys, row by row, of one statement and so of one snapshot: keys that are bound
+/// or deleted meanwhile hide no other.
+pub async fn each_key(readers: &Readers, mut show: impl FnMut(&KeyRef)) -> Result<(), StoreError> {
+    let mut rows = idempotency::Entity::find().stream(readers.db()).await?;
+    while let Some(row) = rows.try_next().await? {
+        show(&read_key(row)?.0);
     }
-    drop(pages);
-    Ok(snapshot.rollback().await?)
+    Ok(())
 }
 
 fn read_key(row: idempotency::Model) -> Result<(KeyRef, KeyBinding), StoreError> {

@@ -152,7 +152,7 @@ async fn save_stock(
     insert(db, entries).await?;
     let sold: Vec<(i64, i64)> =
         changed(books.goods.values()).map(|goods| (goods.id.get(), goods.sales)).collect();
-    if !sold.is_empty() {
+    for sold in sold.chunks(BRANCHES_MAX) {
         let update = Query::update()
             .table(goods::Entity)
             .value(goods::Column::Sales, case(goods::Column::Id, sold.iter().copied()))
@@ -161,7 +161,7 @@ async fn save_stock(
         db.execute(&update).await?;
     }
     let moved: Vec<_> = changed(books.skus.values()).collect();
-    if !moved.is_empty() {
+    for moved in moved.chunks(BRANCHES_MAX) {
         let by_id = |value: fn(&crate::domain::goods::Sku) -> i64| {
             case(sku::Column::Id, moved.iter().map(move |sku| (sku.id.get(), value(sku))))
         };
@@ -177,6 +177,10 @@ async fn save_stock(
     }
     Ok(())
 }
+
+/// Rows of one UPDATE: seven bound values each at the most, and each row is compared with the
+/// branches of all before it.
+const BRANCHES_MAX: usize = 500;
 
 /// `CASE WHEN id = .. THEN ..`: every row of the statement has its own branch.
 fn case(id: impl ColumnTrait, values: impl Iterator<Item = (i64, i64)>) -> Expr {

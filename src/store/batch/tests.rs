@@ -294,11 +294,12 @@ async fn the_largest_batch_fits() {
     assert_eq!(report.breaches, []);
 }
 
-/// All lines that a batch may have, each of a SKU of its own.
-#[tokio::test]
-async fn a_batch_over_two_thousand_skus_fits() {
-    let mut shop = Shop::like(&World::new(5)).await;
-    let skus = "WITH RECURSIVE n(i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) ";
+/// Further SKUs of goods 1, with five pieces each.
+async fn add_skus(shop: &Shop, ids: std::ops::RangeInclusive<i64>) {
+    let (first, last) = ids.into_inner();
+    let skus = format!(
+        "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) "
+    );
     let insert = format!(
         "{skus} INSERT INTO stock_entry SELECT i, 10001, i, 1, 'initial', NULL, NULL, 5, 5, '', '', 0 \
          FROM n; {skus} INSERT INTO sku (id, wxapp_id, goods_id, code, attr, spec_value_ids, price_fen, \
@@ -306,13 +307,39 @@ async fn a_batch_over_two_thousand_skus_fits() {
          SELECT i, 10001, 1, i, '', '[]', 100, 0, 5, 1, 1, 0, '', 0, 0, 0 FROM n"
     );
     shop.db().execute_unprepared(&insert).await.unwrap();
-    let order = |n: i64| {
-        let items: Vec<_> = (0..20).map(|line| (1_001 + 20 * n + line, 1)).collect();
-        Command::from(place(1_001 + n, 1, &items))
-    };
-    shop.commit(&(0..100).map(order).collect::<Vec<_>>()).await;
+}
+
+/// An order of twenty lines; no two orders have a SKU in common.
+fn order_of_twenty(n: i64) -> Command {
+    let items: Vec<_> = (0..20).map(|line| (1_001 + 20 * n + line, 1)).collect();
+    place(10_001 + n, 1, &items).into()
+}
+
+/// All lines that a batch may have, each of a SKU of its own.
+#[tokio::test]
+async fn a_batch_over_two_thousand_skus_fits() {
+    let mut shop = Shop::like(&World::new(5)).await;
+    add_skus(&shop, 1_001..=3_000).await;
+    shop.commit(&(0..100).map(order_of_twenty).collect::<Vec<_>>()).await;
     let report = audit(&shop.readers, shop.now).await.unwrap();
     assert_eq!((report.orders, report.stock_entries, report.breaches), (100, 4_004, vec![]));
+}
+
+/// The lines of closings are not counted when a batch is taken from the queue.
+#[tokio::test]
+async fn closings_over_five_thousand_skus_fit_in_one_batch() {
+    let mut shop = Shop::like(&World::new(5)).await;
+    add_skus(&shop, 1_001..=6_000).await;
+    let orders: Vec<_> = (0..250).map(order_of_twenty).collect();
+    for part in orders.chunks(50) {
+        shop.commit(part).await;
+    }
+    let close = |n: i64| Command::from(begin_closing(10_001 + n, CloseReason::Buyer));
+    shop.commit(&(0..250).map(close).collect::<Vec<_>>()).await;
+    let report = audit(&shop.readers, shop.now).await.unwrap();
+    assert_eq!((report.orders, report.stock_entries, report.breaches), (250, 15_004, vec![]));
+    let skus = entity::sku::Entity::find().all(shop.db()).await.unwrap();
+    assert!(skus.iter().all(|sku| sku.stock == 5));
 }
 
 #[tokio::test]

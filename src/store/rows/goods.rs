@@ -25,6 +25,7 @@ fn read_goods(row: entity::goods::Model) -> Result<Goods, BadValue> {
         sale_ends_at: times(row.sale_ends_at),
         limit_per_user: row.limit_per_user,
         sales: row.sales,
+        version: row.version,
     })
 }
 

@@ -115,6 +115,26 @@ fn ids_are_drawn_for_all_that_a_command_may_do() {
     assert_eq!(world.books.missing(), None);
 }
 
+/// Somebody who sends ids that he has made up must not use up those of the process.
+#[test]
+fn what_is_not_there_needs_no_ids() {
+    let mut world = World::new(5);
+    let need = |world: &World, commands: &[Command]| ids_needed(&world.books, commands);
+    let close = Command::from(begin_closing(1001, CloseReason::Buyer));
+    let refused = Command::from(prepay_refused(2001));
+    assert_eq!(need(&world, &[close.clone(), refused.clone()]), 0);
+    let here = [place(1001, 1, &[(11, 2), (12, 3)]).into(), close.clone()];
+    assert_eq!(need(&world, &here), 5 + 2, "it comes with the same batch");
+    world.placed(1001, 1, &[(11, 2), (12, 3)]);
+    assert_eq!(need(&world, std::slice::from_ref(&close)), 2);
+    assert_eq!(need(&world, &[start(2001, 1001).into(), refused.clone()]), 2);
+    world.started(2001, 1001);
+    assert_eq!(need(&world, std::slice::from_ref(&refused)), 2);
+    assert_eq!(need(&world, &[prepaid(2001, START).into()]), 0, "an attempt that lives on");
+    world.books.lines.clear();
+    assert_eq!(need(&world, &[refused]), LINES_MAX, "lines that were not read");
+}
+
 #[test]
 fn books_that_lack_an_id_say_so() {
     let mut world = World::new(5);
