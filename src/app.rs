@@ -165,8 +165,8 @@ impl App {
             () = stop => false,
             died = died => died,
         };
-        tracing::info!("going down");
         self.ready.send_replace(false);
+        tracing::info!("going down");
         handle.stop(true).await;
         let _ended = served.await;
         if tokio::time::timeout(self.shutdown, self.engine.stop()).await.is_err() {
