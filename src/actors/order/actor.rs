@@ -9,6 +9,7 @@ use actix::prelude::*;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, LocalBoxFuture, Shared};
 use rand::Rng as _;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use tracing::Instrument as _;
@@ -20,8 +21,9 @@ use crate::actors::journal::{JournalError, JournalHandle, LateAnswer};
 use crate::clock::Clock;
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::books::{KeyRef, Operation};
+use crate::domain::cart::CartItem;
 use crate::domain::fold::{BeginClosing, Command, KeyClaim, Outcome, Place, Placed};
-use crate::domain::id::{OrderId, OutTradeNo, UserId, WxappId};
+use crate::domain::id::{AddressId, OrderId, OutTradeNo, UserId, WxappId};
 use crate::domain::money::Money;
 use crate::domain::order::{CloseReason, Order};
 use crate::store::Readers;
@@ -258,13 +260,24 @@ fn order_no(now: crate::domain::time::Timestamp) -> OutTradeNo {
 /// SHA-256 over the request as it was sent; `prepay` is not part of it, because it does not change
 /// the order.
 fn request_hash(order: &PlaceOrder) -> String {
-    let sent = serde_json::json!({
-        "items": order.items,
-        "address": order.address,
-        "remark": order.remark,
-        "expect_pay": order.expect_pay,
-    });
-    hex::encode(Sha256::digest(sent.to_string()))
+    let sent = Sent {
+        items: &order.items,
+        address: order.address,
+        remark: &order.remark,
+        expect_pay: order.expect_pay,
+    };
+    let sent = serde_json::to_vec(&sent).expect("numbers and texts are JSON");
+    hex::encode(Sha256::digest(sent))
+}
+
+/// A request in canonical form: these fields in this order. A change of it forgets what the keys of
+/// the last days are bound to.
+#[derive(Serialize)]
+struct Sent<'a> {
+    items: &'a [CartItem],
+    address: AddressId,
+    remark: &'a str,
+    expect_pay: Option<Money>,
 }
 
 impl Handler<CancelOrder> for OrderActor {
