@@ -138,7 +138,9 @@ fn count_refunded(books: &mut Books, order: OrderId, amount: Money) {
 /// Records a refund that WeChat shows, unless we know it.
 pub(super) fn keep_found(books: &mut Books, origin: &Origin, found: &FoundRefund, now: Timestamp) {
     let number = &found.out_refund_no;
-    if books.refunds.values().any(|kept| kept.get().out_refund_no == *number) {
+    let is_kept =
+        |refund: &Refund| refund.mch_id == origin.mch_id && refund.out_refund_no == *number;
+    if books.refunds.values().any(|kept| is_kept(kept.get())) {
         return;
     }
     let Some(mut refund) = new_refund(books, origin, number.clone(), found.amount, now) else {

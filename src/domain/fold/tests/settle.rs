@@ -206,6 +206,22 @@ fn surplus_of_which_a_part_went_back_returns_the_rest() {
     check_goes_back(&world, 1001, SurplusReason::AlreadyPaid, 150);
 }
 
+#[test]
+fn refund_numbers_of_another_merchant_are_others() {
+    let mut world = World::new(5);
+    world.open_order(1001, 1, &[(11, 2)]);
+    let found = || vec![found_refund("x1", 50, true)];
+    world.settled(Settle { refunds: found(), ..settle(1001, "TX1", 200) });
+    world.placed(1002, 1, &[(11, 2)]);
+    let mut other = start(2002, 1002);
+    other.terms.mch_id = "1900000110".into();
+    world.fold(other);
+    world.settled(Settle { refunds: found(), ..settle(2002, "TX1", 200) });
+    assert_eq!(world.refunds().len(), 2);
+    assert_eq!((world.order(1001).refunded, world.order(1002).refunded), (fen(50), fen(50)));
+    check(&world);
+}
+
 /// A copy of an older database finds the refund that its later self has asked for.
 #[test]
 fn a_refund_that_a_later_copy_asked_for_is_found_again() {
