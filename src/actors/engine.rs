@@ -15,7 +15,7 @@ use super::directory::{Directory, DirectoryDeps, DirectoryError, ShopSettings};
 use super::journal::{CommitProbe, JournalActor, JournalHandle, JournalSettings};
 use super::notifier::{NotifierActor, NotifierSettings, StopNotifier};
 use super::order::KeySet;
-use super::reaper::{ReaperActor, ReaperSettings};
+use super::reaper::{ReaperActor, ReaperSettings, StopReaper};
 use crate::clock::Clock;
 use crate::store::Readers;
 use crate::store::ids::Ids;
@@ -40,6 +40,9 @@ pub struct EngineSettings {
     pub ticks: Option<Ticks>,
     pub probe: Arc<dyn CommitProbe>,
 }
+
+/// How long a run of the reaper may take to end when the engine stops.
+const REAPER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The running engine.
 pub struct Engine {
@@ -112,6 +115,9 @@ impl Engine {
             let _gone = clockwork.send(StopTicking).await;
         }
         let _gone = self.notifier.send(StopNotifier).await;
+        // A run that hangs at WeChat is cut off; what it has begun is found again in the store.
+        let reaper = self.reaper.send(StopReaper);
+        let _late = tokio::time::timeout(REAPER_PATIENCE, reaper).await;
         self.journal.drain().await;
     }
 }

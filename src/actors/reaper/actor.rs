@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use actix::prelude::*;
 use futures_util::StreamExt as _;
+use tokio::sync::Notify;
 
 use super::protocol::*;
 use crate::actors::directory::Directory;
@@ -62,6 +63,9 @@ struct Inner {
     memory: RefCell<Memory>,
     sync: RefCell<ClockSync>,
     stages: Stages,
+    running: Cell<usize>,
+    stopping: Cell<bool>,
+    idle: Notify,
 }
 
 /// Which kinds of work are under way. Each is done by one run at a time, and none waits for
@@ -116,7 +120,19 @@ impl ReaperActor {
     ) -> Self {
         let (memory, sync) = (RefCell::default(), RefCell::default());
         let stages = Stages::default();
-        let inner = Inner { directory, journal, readers, clock, settings, memory, sync, stages };
+        let inner = Inner {
+            directory,
+            journal,
+            readers,
+            clock,
+            settings,
+            memory,
+            sync,
+            stages,
+            running: Cell::new(0),
+            stopping: Cell::new(false),
+            idle: Notify::new(),
+        };
         Self { inner: Rc::new(inner) }
     }
 }
@@ -130,7 +146,34 @@ impl Handler<RunReaper> for ReaperActor {
 
     fn handle(&mut self, _: RunReaper, _: &mut Self::Context) -> Self::Result {
         let inner = self.inner.clone();
-        Box::pin(async move { survive("reaper", run(&inner)).await })
+        if inner.stopping.get() {
+            return Box::pin(std::future::ready(Reaped::default()));
+        }
+        inner.running.update(|running| running + 1);
+        Box::pin(async move {
+            let reaped = survive("reaper", run(&inner)).await;
+            inner.running.update(|running| running - 1);
+            inner.idle.notify_waiters();
+            reaped
+        })
+    }
+}
+
+impl Handler<StopReaper> for ReaperActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: StopReaper, _: &mut Self::Context) -> Self::Result {
+        let inner = self.inner.clone();
+        inner.stopping.set(true);
+        Box::pin(async move {
+            loop {
+                let idle = inner.idle.notified();
+                if inner.running.get() == 0 {
+                    return;
+                }
+                idle.await;
+            }
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! | message | reply | refusals | idempotent by | response |
 //! |---|---|---|---|---|
+//! | [`StopReaper`] | none | none | itself | when the runs under way are done |
 //! | [`RunReaper`] | [`Reaped`] | none | the orders, attempts and refunds | future; each kind of work once at a time |
 
 use actix::prelude::*;
@@ -26,3 +27,8 @@ pub struct Reaped {
     pub asked: usize,
     pub refunds: usize,
 }
+
+/// Starts no further run, and answers when those under way are done.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct StopReaper;
