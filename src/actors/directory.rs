@@ -1,8 +1,8 @@
 //! Mini-program to actors: starts them from the store, and replaces those that have died.
 //!
-//! A dead actor is replaced, not revived: nothing of it is trusted. Goods and orders of a shop are
-//! replaced together, so that no order actor keeps the address of a goods actor that is gone; what
-//! is under way in the old ones runs to its end.
+//! A dead actor is replaced, not revived: nothing of it is trusted. The four actors of a shop
+//! are replaced together, so that no order actor keeps the address of a goods actor that is gone;
+//! what is under way in the old ones runs to its end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
