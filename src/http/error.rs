@@ -138,14 +138,6 @@ impl ApiError {
         self
     }
 
-    /// Replaces the detail; anything but an object is ignored.
-    pub fn with_detail(mut self, detail: Value) -> Self {
-        if detail.is_object() {
-            self.detail = detail;
-        }
-        self
-    }
-
     /// Tells the caller to wait this long.
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_seconds = Some(seconds.max(1));

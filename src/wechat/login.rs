@@ -56,10 +56,6 @@ pub enum LoginError {
 }
 
 impl LoginError {
-    /// Whether the phone mends it by calling wx.login again.
-    pub fn wants_new_code(&self) -> bool {
-        matches!(self, Self::CodeInvalid | Self::CodeUsed | Self::Unknown)
-    }
     pub fn needs_alarm(&self) -> bool {
         matches!(self, Self::Configuration(_))
     }
