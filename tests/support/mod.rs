@@ -6,6 +6,7 @@
 
 pub mod gate;
 pub mod process;
+pub mod servers;
 mod shopper;
 
 use std::sync::Arc;
