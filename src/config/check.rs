@@ -117,10 +117,20 @@ fn ranges(config: &Config, found: &mut Found) {
     );
 }
 
+const SERVERS: [&str; 4] = ["postgres://", "postgresql://", "mysql://", "mariadb://"];
+
 fn database(config: &Config, found: &mut Found) {
-    let fine = config.database.url.expose_secret().starts_with("sqlite:");
-    found.unless(fine, "database.url", || {
-        "must begin with sqlite:, the only database built in so far".into()
+    let url = config.database.url.expose_secret();
+    let server = SERVERS.iter().find_map(|scheme| url.strip_prefix(scheme));
+    found.unless(url.starts_with("sqlite:") || server.is_some(), "database.url", || {
+        "must begin with sqlite:, postgres://, mysql:// or mariadb://".into()
+    });
+    let names_one = |rest: &str| {
+        let path = rest.split('?').next().and_then(|rest| rest.split_once('/'));
+        path.is_some_and(|(_, name)| !name.is_empty())
+    };
+    found.unless(server.is_none_or(names_one), "database.url", || {
+        "names no database: postgres://user:password@host/DATABASE".into()
     });
 }
 

@@ -25,6 +25,7 @@ use crate::store::batch::{
     Marker, insert_fence, insert_marker, is_fenced, load, purge_markers, save,
 };
 use crate::store::db::{begin_write, open_writer};
+use crate::store::errors::Trouble;
 use crate::store::ids::take_blocks;
 use crate::store::{StoreError, Write};
 
@@ -445,15 +446,10 @@ fn is_duplicate(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// Worth the same batch again after a moment: another writer holds the lock.
+/// Worth the same batch again after a moment.
 fn is_passing(error: &StoreError) -> bool {
-    match error {
-        StoreError::Row { .. } => false,
-        StoreError::Database(error) => {
-            let text = error.to_string();
-            ["database is locked", "database table is locked", "(code: 5)"]
-                .iter()
-                .any(|sign| text.contains(sign))
-        }
+    match error.trouble() {
+        Trouble::Collision | Trouble::Locked | Trouble::NotWritable | Trouble::Gone => true,
+        Trouble::Content | Trouble::Other => false,
     }
 }
