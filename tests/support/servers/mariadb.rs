@@ -6,6 +6,8 @@ use std::process::Command;
 use super::daemon::{self, RunAs};
 use super::{Durability, Recipe, Server, absent, programs};
 
+/// Names a server that exists.
+const VARIABLE: &str = "BUYNOW_TEST_MARIADB";
 /// Connections that all tests of a binary together may have; each shop takes a handful.
 const CONNECTIONS_MAX: u16 = 300;
 /// For files that will be thrown away: no system call that waits for the disk.
@@ -22,7 +24,7 @@ impl Mariadb {
     }
 
     pub fn start_with(durability: Durability) -> Option<Server> {
-        if let Some(existing) = Server::existing("BUYNOW_TEST_MARIADB") {
+        if let Some(existing) = Server::existing(VARIABLE) {
             return Some(existing);
         }
         let names = ["mariadb-install-db", "mariadbd"];
@@ -38,7 +40,7 @@ impl Mariadb {
         make.args(WITHOUT_SYNC).arg(LOG_SIZE).arg(format!("--datadir={}", files.display()));
         daemon::run(&mut make);
         let recipe = MariadbRecipe { run_as, mariadbd, files, durability };
-        Some(Server::start(folder, recipe, |port| format!("mysql://root@127.0.0.1:{port}/mysql")))
+        Some(Server::start(VARIABLE, folder, recipe))
     }
 }
 
@@ -50,6 +52,10 @@ struct MariadbRecipe {
 }
 
 impl Recipe for MariadbRecipe {
+    fn url(&self, port: u16) -> String {
+        format!("mysql://root@127.0.0.1:{port}/mysql")
+    }
+
     fn serve(&self, port: u16) -> Command {
         let mut command = self.run_as.command(&self.mariadbd, &self.files);
         command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]);

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sea_orm::{ConnectionTrait as _, Database};
+use sea_orm::{ConnectionTrait as _, Database, DbErr};
 use tempfile::TempDir;
 
 use daemon::{Daemon, RunAs};
@@ -34,6 +34,8 @@ pub enum Durability {
 
 /// How a server of one kind is started, again and again, on the same files and port.
 trait Recipe: Send + Sync {
+    /// Of the database that is there from the start.
+    fn url(&self, port: u16) -> String;
     /// The command that serves, in the foreground.
     fn serve(&self, port: u16) -> Command;
     /// What the server says when it takes connections.
@@ -44,6 +46,8 @@ trait Recipe: Send + Sync {
 
 /// A database server that belongs to this test, or one that exists.
 pub struct Server {
+    /// Names a server of this kind that exists.
+    variable: &'static str,
     /// Of the database from which others are made.
     url: String,
     own: Option<Own>,
@@ -64,24 +68,24 @@ const STARTS_MAX: usize = 5;
 
 impl Server {
     /// The one that this variable names.
-    fn existing(variable: &str) -> Option<Self> {
+    fn existing(variable: &'static str) -> Option<Self> {
         let url = std::env::var(variable).ok().filter(|url| !url.is_empty())?;
-        Some(Self { url, own: None, databases: AtomicU32::new(0) })
+        Some(Self { variable, url, own: None, databases: AtomicU32::new(0) })
     }
 
-    /// Starts one on a free port; `url` makes the URL of the first database from it.
+    /// Starts one on a free port.
     #[track_caller]
-    fn start(folder: TempDir, recipe: impl Recipe + 'static, url: impl Fn(u16) -> String) -> Self {
+    fn start(variable: &'static str, folder: TempDir, recipe: impl Recipe + 'static) -> Self {
         let mut said = String::new();
         for _ in 0..STARTS_MAX {
             let port = daemon::free_port();
             let daemon = Daemon::spawn(recipe.serve(port), folder.path());
             match daemon.says(recipe.ready()) {
                 Ok(()) => {
-                    let daemon = Mutex::new(Some(daemon));
+                    let (url, daemon) = (recipe.url(port), Mutex::new(Some(daemon)));
                     let own = Own { daemon, recipe: Box::new(recipe), port, _folder: folder };
-                    let databases = AtomicU32::new(0);
-                    return Self { url: url(port), own: Some(own), databases };
+                    let (own, databases) = (Some(own), AtomicU32::new(0));
+                    return Self { variable, url, own, databases };
                 }
                 Err(words) => said = words,
             }
@@ -109,6 +113,11 @@ impl Server {
         &self.url
     }
 
+    /// The variable that makes this server be used by another process.
+    pub fn variable(&self) -> &'static str {
+        self.variable
+    }
+
     /// A name that no other database of this server has.
     pub fn fresh_name(&self) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
@@ -124,9 +133,14 @@ impl Server {
 
     /// Executes a statement in the database that is there from the start.
     pub async fn execute(&self, sql: &str) {
-        let admin = Database::connect(self.admin_url()).await.unwrap();
-        admin.execute_unprepared(sql).await.unwrap();
-        admin.close().await.unwrap();
+        self.tries_to_execute(sql).await.unwrap();
+    }
+
+    pub async fn tries_to_execute(&self, sql: &str) -> Result<(), DbErr> {
+        let admin = Database::connect(self.admin_url()).await?;
+        let executed = admin.execute_unprepared(sql).await;
+        admin.close().await?;
+        executed.map(drop)
     }
 
     /// Kills all of its processes at once, as a power cut would.
@@ -177,7 +191,7 @@ impl Server {
 fn absent(what: &str, package: &str) {
     let required = std::env::var("BUYNOW_TEST_SERVERS").is_ok_and(|servers| servers == "required");
     assert!(!required, "BUYNOW_TEST_SERVERS=required, and there is no {what} on this machine");
-    println!("skipped: no {what} on this machine (apt install {package})");
+    super::storage::say(&format!("no {what} on this machine (apt install {package})"));
 }
 
 /// The programs of a server's package and the user who runs them; `None` if one of them is missing.

@@ -6,6 +6,8 @@ use std::process::Command;
 use super::daemon::{self, RunAs};
 use super::{Durability, Recipe, Server, absent, programs};
 
+/// Names a server that exists.
+const VARIABLE: &str = "BUYNOW_TEST_POSTGRES";
 /// Connections that all tests of a binary together may have; each shop takes a handful.
 const CONNECTIONS_MAX: u16 = 300;
 
@@ -19,7 +21,7 @@ impl Postgres {
     }
 
     pub fn start_with(durability: Durability) -> Option<Server> {
-        if let Some(existing) = Server::existing("BUYNOW_TEST_POSTGRES") {
+        if let Some(existing) = Server::existing(VARIABLE) {
             return Some(existing);
         }
         let Some((run_as, [initdb, postgres])) =
@@ -34,9 +36,7 @@ impl Postgres {
         make.args(["-U", "buynow", "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "-D"]);
         daemon::run(make.arg(&files));
         let recipe = PostgresRecipe { run_as, postgres, files, durability };
-        Some(Server::start(folder, recipe, |port| {
-            format!("postgres://buynow@127.0.0.1:{port}/postgres")
-        }))
+        Some(Server::start(VARIABLE, folder, recipe))
     }
 }
 
@@ -58,6 +58,10 @@ struct PostgresRecipe {
 }
 
 impl Recipe for PostgresRecipe {
+    fn url(&self, port: u16) -> String {
+        format!("postgres://buynow@127.0.0.1:{port}/postgres")
+    }
+
     fn serve(&self, port: u16) -> Command {
         let mut command = self.run_as.command(&self.postgres, &self.files);
         command.arg("-D").arg(&self.files).args(["-p", &port.to_string(), "-k", ""]);
