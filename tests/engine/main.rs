@@ -6,6 +6,7 @@
 mod support;
 
 mod actor_death;
+mod backup;
 mod crash;
 mod flash_sale;
 mod full_disk;

@@ -17,5 +17,6 @@ mod prepay;
 mod races;
 mod records;
 mod refunds;
+mod restored;
 mod surplus;
 mod wechat;
