@@ -120,6 +120,41 @@ fn audit_does_not_make_the_database_that_it_is_to_look_at() {
 }
 
 #[test]
+fn backup_and_restore_say_in_one_line_why_they_refuse() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| buynow_in(folder.path(), arguments);
+    let refused = |arguments: &[&str], line: &str| refused(&run(arguments), line);
+    refused(
+        &["backup", "copy.db"],
+        "buynow: cannot back up sqlite://buynow.db: there is no database file buynow.db",
+    );
+    printed(&run(&["seed", "--samples"]));
+    printed(&run(&["backup", "copy.db"]));
+    refused(
+        &["backup", "copy.db"],
+        "buynow: cannot back up sqlite://buynow.db: copy.db is there already; --force replaces it",
+    );
+    printed(&run(&["backup", "copy.db", "--force"]));
+    let nowhere = run(&["backup", "nowhere/copy.db"]);
+    let said = String::from_utf8_lossy(&nowhere.stderr);
+    assert_eq!(nowhere.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot make nowhere/copy.db") && said.lines().count() == 1, "{said}");
+    refused(
+        &["restore", "nothing.db"],
+        "buynow: cannot restore sqlite://buynow.db: there is no database file nothing.db",
+    );
+    let serving = Serving::start(folder.path());
+    refused(
+        &["restore", "copy.db"],
+        "buynow: cannot restore sqlite://buynow.db: buynow.db is being served; stop `buynow serve` \
+         first",
+    );
+    assert!(serving.stop().success());
+    assert!(printed(&run(&["restore", "copy.db"])).contains("\n0 orders, "));
+    assert!(printed(&run(&["audit"])).contains("18 SKUs"));
+}
+
+#[test]
 fn a_database_that_cannot_be_opened_is_refused_with_one_line() {
     for arguments in [&["migrate"][..], &["seed", "--samples"]] {
         let output = buynow("database.url = \"sqlite://nowhere/x.db\"", arguments);

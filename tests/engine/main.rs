@@ -8,6 +8,7 @@ mod support;
 use support::storage::Kind;
 
 mod actor_death;
+mod backup;
 mod crash;
 mod flash_sale;
 mod full_disk;

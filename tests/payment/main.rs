@@ -19,6 +19,7 @@ mod prepay;
 mod races;
 mod records;
 mod refunds;
+mod restored;
 mod surplus;
 mod wechat;
 
