@@ -100,11 +100,11 @@ pub(super) async fn take_word(
         }
         TradeWord::PaidByOthers(evidence) => {
             keep_foreign(inner, attempt, evidence).await?;
-            confirm_closed(inner, attempt).await
+            confirm_closed(inner, attempt, false).await
         }
-        TradeWord::Closed | TradeWord::OpenByOthers => confirm_closed(inner, attempt).await,
+        TradeWord::Closed | TradeWord::OpenByOthers => confirm_closed(inner, attempt, false).await,
         TradeWord::Unknown if may_yet_appear(inner, attempt) => Ok(Closed::NotYet),
-        TradeWord::Unknown => confirm_closed(inner, attempt).await,
+        TradeWord::Unknown => confirm_closed(inner, attempt, attempt.prepay.is_none()).await,
         TradeWord::NotPaid => Ok(Closed::NotYet),
     }
 }
@@ -136,8 +136,12 @@ async fn settle(
     }
 }
 
-async fn confirm_closed(inner: &Inner, attempt: &Attempt) -> Result<Closed, PaymentError> {
-    let close = CloseAttempt { order: attempt.order, attempt: attempt.id };
+async fn confirm_closed(
+    inner: &Inner,
+    attempt: &Attempt,
+    unheard_of: bool,
+) -> Result<Closed, PaymentError> {
+    let close = CloseAttempt { order: attempt.order, attempt: attempt.id, unheard_of };
     inner.submit(Command::CloseAttempt(close)).await?;
     Ok(Closed::Quiet)
 }
