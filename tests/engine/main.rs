@@ -7,6 +7,8 @@ mod support;
 
 mod actor_death;
 mod crash;
+mod crash_points;
+mod diary;
 mod flash_sale;
 mod full_disk;
 mod locked;
