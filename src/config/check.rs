@@ -261,6 +261,14 @@ fn url_problem(text: &str) -> Option<String> {
     })
 }
 
+impl Config {
+    /// Whether the WeChat of this shop runs on this machine, so that no real money moves.
+    pub fn has_wechat_on_this_machine(&self) -> bool {
+        let bases = [self.wechat.api_base(), self.wechat.pay_base()];
+        self.wechat.mode == Mode::Sandbox || bases.into_iter().all(is_loopback_http)
+    }
+}
+
 fn https_or_loopback(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else {
         return false;

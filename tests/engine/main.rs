@@ -10,6 +10,8 @@ use support::storage::Kind;
 mod actor_death;
 mod backup;
 mod crash;
+mod crash_points;
+mod diary;
 mod flash_sale;
 mod full_disk;
 mod locked;

@@ -18,6 +18,7 @@ use super::probe::{Point, Verdict};
 use super::protocol::*;
 use super::queue::{Batch, refuse};
 use crate::actors::goods::{BatchDone, HoldId, HoldToken};
+use crate::crash::{self, CrashPoint};
 use crate::domain::books::{Books, Kept};
 use crate::domain::fold::{Outcome, fold, ids_needed};
 use crate::domain::id::WxappId;
@@ -235,7 +236,9 @@ impl Writer {
                 return self.unknown(done, marker);
             }
         }
+        crash::passes(CrashPoint::BeforeCommit);
         let committed = txn.commit().await;
+        crash::passes(CrashPoint::AfterCommit);
         let lost = self.settings.probe.at(Point::AfterCommit).await != Verdict::GoOn;
         match committed {
             Ok(()) if !lost => Fate::Committed(Box::new(done)),

@@ -14,6 +14,7 @@ use crate::actors::journal::{JournalError, JournalHandle};
 use crate::actors::messenger::{Deliver, MessageError};
 use crate::actors::steady::survive;
 use crate::clock::Clock;
+use crate::crash::{self, CrashPoint};
 use crate::domain::id::{NotificationId, UserId};
 use crate::domain::notification::{Facts, MessageTemplate, TemplateKind, fill};
 use crate::domain::time::Timestamp;
@@ -161,6 +162,7 @@ async fn run_batch(inner: &Inner) -> Result<usize, NotifyError> {
         let park = outbox::park_unreadable(backend, &claimed.unreadable, &token, now);
         inner.journal.write(park).await?;
     }
+    crash::passes(CrashPoint::MessageClaimed);
     let worked = claimed.messages.len() + claimed.unreadable.len();
     let untried = tell_all(inner, claimed.messages, &token).await;
     if !untried.is_empty() {
@@ -264,7 +266,9 @@ async fn deliver(
         form_id: message.form_id.clone(),
         data: to.template.data.iter().map(field).collect(),
     };
-    Ok(match to.messenger.send(deliver).await {
+    let answered = to.messenger.send(deliver).await;
+    crash::passes(CrashPoint::MessageSent);
+    Ok(match answered {
         Ok(Ok(sent)) => Delivery::Sent { msg_id: sent.msg_id },
         Ok(Err(error)) => failed(inner, message, to, error).await,
         // It died, perhaps with the message on its way.

@@ -3,6 +3,7 @@
 use super::actor::Inner;
 use super::protocol::*;
 use super::provider::{Refused, TradeWord, WeChatError};
+use crate::crash::{self, CrashPoint};
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::fold::{
     CloseAttempt, Command, FoundRefund, KeepIncident, Outcome, PostponeClosing, Settle, Settlement,
@@ -27,6 +28,7 @@ pub(super) async fn close_order(inner: &Inner, id: OrderId) -> Result<Closed, Pa
     if is_postponed(&order, deps.clock.now()) {
         return Ok(Closed::NotYet);
     }
+    crash::passes(CrashPoint::ClosingBegun);
     let mut closed = Closed::Quiet;
     for attempt in attempts.iter().filter(|attempt| attempt.state == AttemptState::Closing) {
         if close_attempt(inner, attempt).await? == Closed::NotYet {
@@ -73,6 +75,7 @@ pub(super) async fn close_attempt(
         Err(WeChatError::Refused { .. }) if unknown => {}
         Err(error) => return Ok(not_yet(attempt, &error)),
     }
+    crash::passes(CrashPoint::ClosedAtWechat);
     match provider.ask(attempt).await {
         Ok(word) => take_word(inner, attempt, word).await,
         Err(error) => Ok(not_yet(attempt, &error)),
@@ -141,6 +144,7 @@ async fn confirm_closed(
     attempt: &Attempt,
     unheard_of: bool,
 ) -> Result<Closed, PaymentError> {
+    crash::passes(CrashPoint::CloseConfirmed);
     let close = CloseAttempt { order: attempt.order, attempt: attempt.id, unheard_of };
     inner.submit(Command::CloseAttempt(close)).await?;
     Ok(Closed::Quiet)

@@ -8,6 +8,7 @@ use super::closing;
 use super::protocol::*;
 use super::provider::{Refused, TradeWord, WeChatError};
 use crate::actors::journal::JournalError;
+use crate::crash::{self, CrashPoint};
 use crate::domain::attempt::{
     Attempt, AttemptEvent, AttemptState, AttemptTerms, Prepay as StoredPrepay, PrepayStep,
     next_prepay_step,
@@ -126,8 +127,12 @@ fn body(shop: &str, lines: &[Line]) -> String {
 /// Calls unifiedorder and records its answer before anybody is told.
 async fn open(inner: &Inner, attempt: &Attempt) -> Result<Option<RequestPayment>, PrepayError> {
     inner.opening.borrow_mut().insert(attempt.id);
+    crash::passes(CrashPoint::BeforeUnifiedOrder);
     let opened = match inner.deps.provider.open(attempt).await {
-        Ok(prepay_id) => Ok(keep(inner, attempt, prepay_id).await),
+        Ok(prepay_id) => {
+            crash::passes(CrashPoint::AfterUnifiedOrder);
+            Ok(keep(inner, attempt, prepay_id).await)
+        }
         Err(error) => Err(error),
     };
     inner.opening.borrow_mut().remove(&attempt.id);

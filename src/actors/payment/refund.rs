@@ -3,6 +3,7 @@
 use super::actor::Inner;
 use super::protocol::PaymentError;
 use super::provider::WeChatError;
+use crate::crash::{self, CrashPoint};
 use crate::domain::attempt::Attempt;
 use crate::domain::fold::{ChangeRefund, Command, FoundRefund, Outcome};
 use crate::domain::id::RefundId;
@@ -61,7 +62,10 @@ async fn request(inner: &Inner, attempt: &Attempt, refund: Refund) -> Result<(),
         return Ok(());
     }
     let refund = Refund { tries: refund.tries + 1, ..refund };
-    match inner.deps.provider.refund(attempt, &refund, now).await {
+    crash::passes(CrashPoint::BeforeRefund);
+    let answered = inner.deps.provider.refund(attempt, &refund, now).await;
+    crash::passes(CrashPoint::AfterRefund);
+    match answered {
         RefundEvent::Failed { code } => refused(inner, attempt, &refund, code).await,
         event => change(inner, &refund, event).await.map(drop),
     }
