@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod audit;
 pub mod batch;
 pub mod catalogue;
+pub mod claims;
 pub mod db;
 pub mod housekeeping;
 pub mod ids;
