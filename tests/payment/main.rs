@@ -6,6 +6,7 @@
 mod support;
 
 mod asking;
+mod claims;
 mod closing;
 mod copies;
 mod desk;

@@ -281,6 +281,7 @@ async fn deliver(
         page: fill(&to.template.page, &facts),
         form_id: message.form_id.clone(),
         data: to.template.data.iter().map(field).collect(),
+        not_after: turn.until.plus_seconds(-inner.settings.call_seconds),
     };
     Ok(match to.messenger.send(deliver).await {
         Ok(Ok(sent)) => Delivery::Sent { msg_id: sent.msg_id },
