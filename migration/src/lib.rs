@@ -8,6 +8,7 @@ mod m20261125_000002_create_orders;
 mod m20261125_000003_create_payments;
 mod m20261125_000004_create_messages;
 mod m20261125_000005_create_housekeeping;
+mod m20261125_000006_create_work_claims;
 mod steps;
 
 pub struct Migrator;
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000003_create_payments::Migration),
             Box::new(m20261125_000004_create_messages::Migration),
             Box::new(m20261125_000005_create_housekeeping::Migration),
+            Box::new(m20261125_000006_create_work_claims::Migration),
         ]
     }
 }

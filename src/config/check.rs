@@ -97,6 +97,7 @@ fn ranges(config: &Config, found: &mut Found) {
         ("engine.max_lines", wide(engine.max_lines), 1, 500),
         ("engine.idempotency_days", engine.idempotency_days.into(), 1, 365),
         ("engine.cancel_wait_ms", engine.cancel_wait_ms, 0, 60_000),
+        ("engine.claim_seconds", engine.claim_seconds, 1, 3_600),
         ("notifier.grant_wait_seconds", notifier.grant_wait_seconds, 0, 7 * DAY_MS / 1000),
         ("notifier.tries_max", notifier.tries_max.into(), 1, 100),
         ("notifier.poll_ms", notifier.poll_ms, 10, DAY_MS),
@@ -110,6 +111,10 @@ fn ranges(config: &Config, found: &mut Found) {
             format!("{value} is not between {least} and {most}")
         });
     }
+    let call_seconds = wechat.longest_call_seconds();
+    found.unless(engine.claim_seconds > call_seconds, "engine.claim_seconds", || {
+        format!("must be longer than a call to WeChat may take, {call_seconds} s (wechat)")
+    });
     found.unless(
         (1..=100_000_000_000).contains(&engine.max_order_fen),
         "engine.max_order_fen",

@@ -1,6 +1,7 @@
-//! Deletes rows that have served: idempotency keys after their days, sessions that have run out.
+//! Deletes rows that have served: idempotency keys after their days, sessions that have run out,
+//! claims that nobody came back for.
 
-use entity::{idempotency, session};
+use entity::{idempotency, session, work_claim};
 use sea_orm::sea_query::{DeleteStatement, Query};
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, Order, QueryFilter, QueryTrait, StatementBuilder,
@@ -11,13 +12,19 @@ use crate::domain::time::Timestamp;
 
 /// Rows of each kind that one sweep deletes at the most, so that no commit becomes long.
 const ROWS_MAX: u64 = 5_000;
+/// A claim that ran out so long ago is about nothing that is still to do.
+const CLAIM_SECONDS: i64 = 24 * 3600;
 
 /// One sweep.
 pub fn sweep(backend: DbBackend, keys_before: Timestamp, now: Timestamp) -> Write {
     let keys = old_keys(backend, keys_before);
     let sessions =
         session::Entity::delete_many().filter(session::Column::ExpiresAt.lt(now.as_millis()));
-    Write::one(StatementBuilder::build(&keys, &backend)).and(sessions.build(backend))
+    let run_out = now.plus_seconds(-CLAIM_SECONDS).as_millis();
+    let claims = work_claim::Entity::delete_many().filter(work_claim::Column::Until.lt(run_out));
+    Write::one(StatementBuilder::build(&keys, &backend))
+        .and(sessions.build(backend))
+        .and(claims.build(backend))
 }
 
 /// MySQL bounds a DELETE itself, and reads no table in a subquery that it deletes from.

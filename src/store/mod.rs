@@ -9,6 +9,7 @@ pub mod audit;
 pub mod backup;
 pub mod batch;
 pub mod catalogue;
+pub mod claims;
 mod connect;
 pub mod db;
 pub mod errors;

@@ -10,7 +10,9 @@ use buynow::domain::address::Address;
 use buynow::domain::attempt::{Attempt, AttemptTerms};
 use buynow::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation, StockEntry};
 use buynow::domain::cart::{Cart, CartItem};
-use buynow::domain::fold::{Command, KeyClaim, LINES_MAX, Outcome, Place, StartAttempt, ids_needed};
+use buynow::domain::fold::{
+    Command, KeyClaim, LINES_MAX, Outcome, Place, StartAttempt, ids_needed,
+};
 use buynow::domain::goods::{DeductStock, Goods, Sku};
 use buynow::domain::id::*;
 use buynow::domain::money::{Money, Quantity};

@@ -176,7 +176,10 @@ impl Rules<'_> {
             all.push(Action::NotifyOfSecondCharge(slot));
         }
         let gone = state.gone_back(&transaction(slot));
-        if faults.by_hand && gone < state.fen(slot) && !state.backs.iter().any(|back| back.number == "hand") {
+        if faults.by_hand
+            && gone < state.fen(slot)
+            && !state.backs.iter().any(|back| back.number == "hand")
+        {
             all.extend([Action::GiveBack(slot, false), Action::GiveBack(slot, true)]);
         }
     }
@@ -260,7 +263,9 @@ impl Rules<'_> {
                 Command::RecordPrepay(RecordPrepay { attempt: attempt_id(slot), event })
             }
             Action::Notify(slot) => settle(state, slot, transaction(slot), Vec::new()),
-            Action::NotifyOfSecondCharge(slot) => settle(state, slot, second_charge(slot), Vec::new()),
+            Action::NotifyOfSecondCharge(slot) => {
+                settle(state, slot, second_charge(slot), Vec::new())
+            }
             Action::Ask(slot) => {
                 settle(state, slot, transaction(slot), state.found(&transaction(slot)))
             }
@@ -447,12 +452,7 @@ pub fn second_charge(slot: usize) -> String {
     format!("TY{slot}")
 }
 
-fn settle(
-    state: &State,
-    slot: usize,
-    transaction: String,
-    refunds: Vec<FoundRefund>,
-) -> Command {
+fn settle(state: &State, slot: usize, transaction: String, refunds: Vec<FoundRefund>) -> Command {
     Command::Settle(Settle {
         attempt: attempt_id(slot),
         evidence: PaymentEvidence {

@@ -41,10 +41,19 @@ pub enum Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Closer {
     Idle,
-    ToClose { knew: bool, unknown: bool },
-    ToAsk { knew: bool },
+    ToClose {
+        knew: bool,
+        unknown: bool,
+    },
+    ToAsk {
+        knew: bool,
+    },
     /// WeChat's word, not yet in the journal, and when it was asked for.
-    Word { knew: bool, word: Trade, at: usize },
+    Word {
+        knew: bool,
+        word: Trade,
+        at: usize,
+    },
 }
 
 /// One number: WeChat's side of it, and who is busy with it.
@@ -82,7 +91,10 @@ pub enum BackState {
 pub enum Work {
     Idle,
     /// The request is committed, the call comes next: for this number, and this much.
-    Call { number: i64, fen: i64 },
+    Call {
+        number: i64,
+        fen: i64,
+    },
     Word(Word),
 }
 
@@ -158,9 +170,8 @@ impl State {
 
     /// What has gone back of a payment at WeChat, or is on its way.
     pub fn gone_back(&self, transaction: &str) -> i64 {
-        let moves = |back: &&Back| {
-            back.transaction == transaction && back.state != BackState::Closed
-        };
+        let moves =
+            |back: &&Back| back.transaction == transaction && back.state != BackState::Closed;
         self.backs.iter().filter(moves).map(|back| back.fen).sum()
     }
 

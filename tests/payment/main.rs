@@ -8,6 +8,7 @@ mod support;
 use support::storage::Kind;
 
 mod asking;
+mod claims;
 mod closing;
 mod copies;
 mod desk;
