@@ -22,14 +22,14 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Check {
 /// In every state.
 pub fn check(scenario: &Scenario, state: &State) -> Check {
     stock(scenario, state)?;
+    refunds(state)?;
+    given_back(state)?;
     for order in state.db.orders.values() {
         lines(state, order)?;
         money(state, order)?;
         attempts(state, order)?;
         messages(state, order)?;
     }
-    refunds(state)?;
-    given_back(state)?;
     keys(scenario, state)
 }
 
@@ -44,11 +44,15 @@ fn stock(scenario: &Scenario, state: &State) -> Check {
         }
         let fits = (sku.seq, sku.stock) == (seq, balance) && sku.stock >= 0;
         ensure(fits, || format!("SKU {} is not what its ledger says", sku.id))?;
-        let held: i64 = live_lines(state).filter(|line| line.sku == sku.id && is_held(state, line))
+        let held: i64 = live_lines(state)
+            .filter(|line| line.sku == sku.id && is_held(state, line))
             .map(|line| line.quantity.pieces())
             .sum();
         ensure(held <= scenario.stock[nth], || {
-            format!("{held} pieces of SKU {} are promised, {} were there", sku.id, scenario.stock[nth])
+            format!(
+                "{held} pieces of SKU {} are promised, {} were there",
+                sku.id, scenario.stock[nth]
+            )
         })?;
     }
     Ok(())
@@ -187,7 +191,9 @@ fn attempts(state: &State, order: &Order) -> Check {
 fn messages(state: &State, order: &Order) -> Check {
     let told = |event| state.db.messages.iter().filter(|told| **told == (order.id, event)).count();
     let paid = usize::from(matches!(order.state, OrderState::Paid(_)));
-    ensure(told(Event::OrderPaid) == paid, || format!("of order {} wrong things are told", order.id))?;
+    ensure(told(Event::OrderPaid) == paid, || {
+        format!("of order {} wrong things are told", order.id)
+    })?;
     let of_order = payments(state, order).flat_map(|payment| refunds_of(state, payment));
     let automatic = of_order.filter(|refund| !refund.reason.is_empty()).count();
     ensure(told(Event::OrderRefunded) == automatic, || {
@@ -219,7 +225,9 @@ pub fn check_step(before: &State, after: &State) -> Check {
             OrderState::Unpaid(Some(_)) => !matches!(now, OrderState::Unpaid(None)),
             OrderState::Unpaid(None) => true,
         };
-        ensure(fits, || format!("order {id} was {} and is {}", order.state.as_str(), now.as_str()))?;
+        ensure(fits, || {
+            format!("order {id} was {} and is {}", order.state.as_str(), now.as_str())
+        })?;
     }
     for (id, payment) in &before.db.payments {
         ensure(after.db.payments.get(id) == Some(payment), || format!("payment {id} has changed"))?;
@@ -277,8 +285,7 @@ fn yuan(state: &State, transaction: &str, fen: i64) -> Check {
     if payment.kind == PaymentKind::Settled {
         return Ok(());
     }
-    let staff = refunds_of(state, payment).any(|refund| {
-        matches!(refund.state, RefundState::Failed { .. } | RefundState::Abnormal)
-    });
+    let staff = refunds_of(state, payment)
+        .any(|refund| matches!(refund.state, RefundState::Failed { .. } | RefundState::Abnormal));
     ensure(gone == fen || staff, || format!("of surplus {transaction} {gone} of {fen} went back"))
 }

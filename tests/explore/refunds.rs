@@ -28,7 +28,7 @@ pub const WHOLE: [Step; 6] =
 pub fn enabled(rules: &Rules<'_>, state: &State, all: &mut Vec<Action>) {
     let faults = rules.scenario.faults;
     for refund in state.db.refunds.values() {
-        if !faults.fine {
+        if !faults.fine_refunds {
             if is_open(refund) {
                 all.push(Action::WholeRefund(refund.id));
             }
@@ -114,13 +114,7 @@ fn event(word: Word, state: &State) -> RefundEvent {
 }
 
 /// What a step makes of memory and WeChat.
-pub fn step(
-    next: &mut State,
-    id: RefundId,
-    worker: usize,
-    step: Step,
-    outcome: Option<&Outcome>,
-) {
+pub fn step(next: &mut State, id: RefundId, worker: usize, step: Step, outcome: Option<&Outcome>) {
     let Some(refund) = next.db.refunds.get(&id).cloned() else { return };
     let busy = next.work.get(&(id, worker)).copied().unwrap_or(Work::Idle);
     let work = match (step, busy) {
@@ -168,9 +162,7 @@ fn call(next: &mut State, refund: &Refund, number: i64, fen: i64) -> Work {
 pub fn drain(rules: &Rules<'_>, state: &State) -> Option<Action> {
     let mut all = Vec::new();
     enabled(rules, state, &mut all);
-    let is = |wanted: fn(Step) -> bool| {
-        move |action: &&Action| matches!(action, Action::Refund(_, _, step) if wanted(*step))
-    };
+    let is = |wanted: fn(Step) -> bool| move |action: &&Action| matches!(action, Action::Refund(_, _, step) if wanted(*step));
     let held = all.iter().find(is(|step| matches!(step, Step::Call | Step::Tell)));
     let bank = all.iter().find(|action| matches!(action, Action::Bank(_, BackState::Success)));
     let look = all.iter().find(is(|step| step == Step::Look));
