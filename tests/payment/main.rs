@@ -18,5 +18,6 @@ mod races;
 mod records;
 mod refunds;
 mod restored;
+mod second_host;
 mod surplus;
 mod wechat;
