@@ -334,6 +334,7 @@ fn engine_settings(
     sandbox: Option<&SandboxHandle>,
     public_url: String,
 ) -> EngineSettings {
+    // The simulation stands for both hosts of WeChat.
     let base = |live: &str| sandbox.map_or(live, SandboxHandle::url).to_owned();
     let shop = ShopSettings {
         stock_refresh_ms: signed(config.engine.stock_refresh_ms),
@@ -342,7 +343,9 @@ fn engine_settings(
         mailbox: config.engine.queue_max,
         public_url,
         pay_base: base(config.wechat.pay_base()),
+        pay_base_2: config.wechat.pay_base_2().map(base),
         api_base: base(config.wechat.api_base()),
+        api_base_2: config.wechat.api_base_2().map(base),
         connect_timeout: config.wechat.connect_timeout(),
         call_timeout: config.wechat.call_timeout(),
         refund_timeout: config.wechat.refund_timeout(),

@@ -109,6 +109,15 @@ fn audit_ends_with_1_and_a_line_when_stock_and_ledger_differ() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.starts_with("invariant 1: "), "{said}");
+
+    let database = || std::fs::read(folder.path().join("buynow.db")).unwrap();
+    let before = database();
+    let output = buynow_in(folder.path(), &["audit", "--repair-plan"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("\n-- Repair plan. Nothing was changed."), "{said}");
+    assert!(said.contains("\nUPDATE sku SET stock = "), "{said}");
+    assert!(database() == before, "a plan changes nothing");
 }
 
 #[test]

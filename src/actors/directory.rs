@@ -71,7 +71,9 @@ pub struct ShopSettings {
     /// Where WeChat reaches us, without a slash at its end.
     pub public_url: String,
     pub pay_base: String,
+    pub pay_base_2: Option<String>,
     pub api_base: String,
+    pub api_base_2: Option<String>,
     pub connect_timeout: Duration,
     pub call_timeout: Duration,
     pub refund_timeout: Duration,
@@ -230,6 +232,8 @@ impl Directory {
         let settings = &deps.settings;
         let config = PayConfig {
             base: settings.pay_base.clone(),
+            base_2: settings.pay_base_2.clone(),
+            clock: deps.clock.clone(),
             connect_timeout: settings.connect_timeout,
             call_timeout: settings.call_timeout,
             refund_timeout: settings.refund_timeout,
@@ -266,6 +270,8 @@ impl Directory {
         let deps = &self.0.deps;
         let config = ApiConfig {
             base: deps.settings.api_base.clone(),
+            base_2: deps.settings.api_base_2.clone(),
+            clock: deps.clock.clone(),
             connect_timeout: deps.settings.connect_timeout,
             call_timeout: deps.settings.call_timeout,
             busy_pause: Duration::from_millis(200),

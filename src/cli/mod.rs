@@ -56,8 +56,9 @@ enum Command {
     /// Check stock, orders and money of the database against each other
     ///
     /// Reads one consistent snapshot, also while the server runs, and prints a line for each
-    /// breach. Exit code 0: all is well; 1: there are breaches; 2: it could not look.
-    Audit,
+    /// breach. Exit code 0: all is well; 1: there are breaches; 2: it could not look. With
+    /// --repair-plan what would mend each follows; nothing is ever changed.
+    Audit(audit::AuditArgs),
     /// Copy the database into FILE, also while it is served
     ///
     /// One consistent snapshot: every order that was acknowledged before this began is in it. The
@@ -123,7 +124,7 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => system.block_on(serve::run(config, arguments)),
         Command::Demo(arguments) => system.block_on(demo::run(config, arguments)),
         Command::Migrate => system.block_on(migrate::run(config)),
-        Command::Audit => system.block_on(audit::run(config)),
+        Command::Audit(arguments) => system.block_on(audit::run(config, arguments)),
         Command::Backup(arguments) => system.block_on(backup::back_up(config, arguments)),
         Command::Restore(arguments) => system.block_on(backup::restore(config, arguments)),
         Command::Seed(arguments) => system.block_on(seed::run(config, arguments)),

@@ -140,7 +140,13 @@ fn database(config: &Config, found: &mut Found) {
 }
 
 fn sandbox(config: &Config, found: &mut Found) {
-    let bases = [("api_base", &config.wechat.api_base), ("pay_base", &config.wechat.pay_base)];
+    let wechat = &config.wechat;
+    let bases = [
+        ("api_base", &wechat.api_base),
+        ("pay_base", &wechat.pay_base),
+        ("api_base_2", &wechat.api_base_2),
+        ("pay_base_2", &wechat.pay_base_2),
+    ];
     for (key, _) in bases.into_iter().filter(|(_, base)| base.is_some()) {
         found.add(
             format!("wechat.{key}"),
@@ -159,11 +165,14 @@ fn live(config: &Config, found: &mut Found) {
         }
         Some(_) => {}
     }
+    let wechat = &config.wechat;
     for (key, base) in [
-        ("wechat.api_base", config.wechat.api_base()),
-        ("wechat.pay_base", config.wechat.pay_base()),
+        ("wechat.api_base", Some(wechat.api_base())),
+        ("wechat.pay_base", Some(wechat.pay_base())),
+        ("wechat.api_base_2", wechat.api_base_2()),
+        ("wechat.pay_base_2", wechat.pay_base_2()),
     ] {
-        url_problem(base).into_iter().for_each(|what| found.add(key, what));
+        base.and_then(url_problem).into_iter().for_each(|what| found.add(key, what));
     }
     let wxapp = &config.wxapp;
     let required = [
@@ -183,7 +192,7 @@ fn live(config: &Config, found: &mut Found) {
 /// Surplus money goes back by itself, and WeChat takes no refund without the certificate. A gateway
 /// on this machine may hold it instead.
 fn merchant_certificate(config: &Config, found: &mut Found) {
-    if is_loopback_http(config.wechat.pay_base()) {
+    if pays_by_a_gateway(config) {
         return;
     }
     let wxapp = &config.wxapp;
@@ -214,8 +223,7 @@ fn wxapp(config: &Config, found: &mut Found) {
         "must be at most 32 digits, such as 1900000109".into()
     });
     key_problem(&wxapp.api_key).into_iter().for_each(|what| found.add("wxapp.api_key", what));
-    let optional =
-        config.wechat.mode == Mode::Sandbox || is_loopback_http(config.wechat.pay_base());
+    let optional = config.wechat.mode == Mode::Sandbox || pays_by_a_gateway(config);
     let one_of_two = optional && wxapp.cert_file.is_some() != wxapp.key_file.is_some();
     found.unless(!one_of_two, "wxapp.cert_file", || {
         "goes together with wxapp.key_file: the merchant certificate and its key, both PEM".into()
@@ -279,6 +287,12 @@ fn https_or_loopback(text: &str) -> bool {
         return false;
     };
     uri.scheme_str() == Some("https") || uri.host().is_some_and(is_loopback)
+}
+
+/// Whether every call to WeChat Pay goes through a gateway on this machine.
+fn pays_by_a_gateway(config: &Config) -> bool {
+    let wechat = &config.wechat;
+    is_loopback_http(wechat.pay_base()) && wechat.pay_base_2().is_none_or(is_loopback_http)
 }
 
 fn is_loopback_http(text: &str) -> bool {

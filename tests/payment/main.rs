@@ -21,6 +21,7 @@ mod races;
 mod records;
 mod refunds;
 mod restored;
+mod second_host;
 mod surplus;
 mod wechat;
 
