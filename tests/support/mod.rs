@@ -182,6 +182,8 @@ impl TestApp {
         config.server.shutdown_seconds = 5;
         config.server.buyer_requests_per_second = 0;
         config.server.address_requests_per_second = 0;
+        // A machine that is busy with other tests is no reason for `unavailable`.
+        config.engine.commit_wait_ms = 20_000;
         TestAppBuilder {
             config,
             wechat: None,
