@@ -149,8 +149,8 @@ fn of_mysql(number: u16) -> Trouble {
         1290 | 1792 | 1836 | 1047 | 1180 => Trouble::NotWritable,
         // Server shutdown, query or connection killed, idle for too long (MariaDB), lost.
         1053 | 1317 | 1927 | 4031 | 2006 | 2013 | 1152..=1161 => Trouble::Gone,
-        // NULL, duplicate, unknown column, syntax, too long, out of range, wrong value, foreign key,
-        // missing table, CHECK of MariaDB and of MySQL, missing default, privileges.
+        // NULL, duplicate, unknown column, syntax, missing table, foreign key, out of range, cut,
+        // wrong value, no default, too long, CHECK of MariaDB and of MySQL, privileges.
         1048 | 1054 | 1062 | 1064 | 1146 | 1216 | 1217 | 1264 | 1265 | 1292 | 1364 | 1366
         | 1406 | 1451 | 1452 | 1690 | 4025 | 3819 | 1142 | 1143 | 1136 | 1169 | 1586 => {
             Trouble::Content

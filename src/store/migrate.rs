@@ -83,6 +83,8 @@ async fn up_under_named_lock(db: &DatabaseConnection) -> Result<(), MigrateError
 async fn run_pending(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let db = manager.get_connection();
     let done: HashSet<String> = applied(db).await?;
+    // For people; nothing depends on it.
+    let now = crate::clock::Clock::system().now();
     for step in Migrator::migrations() {
         let name = step.name().to_owned();
         if done.contains(&name) {
@@ -90,7 +92,7 @@ async fn run_pending(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         }
         tracing::info!(name, "migrating");
         step.up(manager).await?;
-        let row = seaql_migrations::Model { version: name, applied_at: applied_at() };
+        let row = seaql_migrations::Model { version: name, applied_at: now.as_millis() / 1_000 };
         seaql_migrations::Entity::insert(row.into_active_model())
             .exec_without_returning(db)
             .await?;
@@ -101,12 +103,6 @@ async fn run_pending(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 async fn applied(db: &SchemaManagerConnection<'_>) -> Result<HashSet<String>, DbErr> {
     let rows = Migrator::get_migration_models(db).await?;
     Ok(rows.into_iter().map(|row| row.version).collect())
-}
-
-/// For people; nothing depends on it.
-fn applied_at() -> i64 {
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Refuses when the database says that it needs a newer binary.
