@@ -61,11 +61,12 @@ pub(super) async fn close_attempt(
 ) -> Result<Closed, PaymentError> {
     inner.settled(attempt.id).await;
     let provider = &inner.deps.provider;
+    let asked_at = inner.deps.clock.now();
     let unknown = match provider.ask(attempt).await {
         Ok(TradeWord::NotPaid) => false,
         // WeChat gave a prepay_id for this number: one query that does not find it proves nothing.
         Ok(TradeWord::Unknown) if attempt.prepay.is_some() => true,
-        Ok(word) => return take_word(inner, attempt, word).await,
+        Ok(word) => return take_word(inner, attempt, word, asked_at).await,
         Err(error) => return Ok(not_yet(attempt, &error)),
     };
     match provider.close(attempt).await {
@@ -73,8 +74,9 @@ pub(super) async fn close_attempt(
         Err(WeChatError::Refused { .. }) if unknown => {}
         Err(error) => return Ok(not_yet(attempt, &error)),
     }
+    let asked_at = inner.deps.clock.now();
     match provider.ask(attempt).await {
-        Ok(word) => take_word(inner, attempt, word).await,
+        Ok(word) => take_word(inner, attempt, word, asked_at).await,
         Err(error) => Ok(not_yet(attempt, &error)),
     }
 }
@@ -84,11 +86,13 @@ fn not_yet(attempt: &Attempt, error: &WeChatError) -> Closed {
     Closed::NotYet
 }
 
-/// Puts WeChat's word about an attempt into the journal.
+/// Puts WeChat's word about an attempt into the journal. What it says is as old as the question: a
+/// process may have stood still since.
 pub(super) async fn take_word(
     inner: &Inner,
     attempt: &Attempt,
     word: TradeWord,
+    asked_at: Timestamp,
 ) -> Result<Closed, PaymentError> {
     match word {
         TradeWord::Paid(evidence) => settle(inner, attempt, evidence, Vec::new()).await,
@@ -103,7 +107,7 @@ pub(super) async fn take_word(
             confirm_closed(inner, attempt, false).await
         }
         TradeWord::Closed | TradeWord::OpenByOthers => confirm_closed(inner, attempt, false).await,
-        TradeWord::Unknown if may_yet_appear(inner, attempt) => Ok(Closed::NotYet),
+        TradeWord::Unknown if may_yet_appear(inner, attempt, asked_at) => Ok(Closed::NotYet),
         TradeWord::Unknown => confirm_closed(inner, attempt, attempt.prepay.is_none()).await,
         TradeWord::NotPaid => Ok(Closed::NotYet),
     }
@@ -111,12 +115,12 @@ pub(super) async fn take_word(
 
 /// WeChat does not know the number. A unifiedorder sent a moment ago may still arrive; one that was
 /// answered with a prepay_id is there, and can be paid until its end.
-fn may_yet_appear(inner: &Inner, attempt: &Attempt) -> bool {
+fn may_yet_appear(inner: &Inner, attempt: &Attempt, asked_at: Timestamp) -> bool {
     let until = match &attempt.prepay {
         None => attempt.created_at.plus_seconds(inner.deps.in_flight_seconds),
         Some(_) => attempt.time_expire.plus_seconds(UNKNOWN_MARGIN_SECONDS),
     };
-    inner.deps.clock.now() < until
+    asked_at < until
 }
 
 async fn settle(
@@ -170,9 +174,10 @@ pub(super) async fn ask(inner: &Inner, id: OrderId) -> Result<(), PaymentError> 
     let found = payments::order_with_attempts(&deps.readers, deps.wxapp.id, id).await?;
     let Some((_, attempts)) = found else { return Ok(()) };
     for attempt in attempts.iter().filter(|attempt| attempt.state.is_live()) {
+        let asked_at = deps.clock.now();
         match deps.provider.ask(attempt).await {
             Ok(word @ (TradeWord::Paid(_) | TradeWord::PaidAndRefunded(_))) => {
-                take_word(inner, attempt, word).await?;
+                take_word(inner, attempt, word, asked_at).await?;
             }
             Ok(TradeWord::PaidByOthers(_) | TradeWord::OpenByOthers | TradeWord::NotPaid) => {}
             Ok(TradeWord::Closed | TradeWord::Unknown) => {}

@@ -193,6 +193,7 @@ async fn spent(
     attempt: &Attempt,
     code: String,
 ) -> Result<Option<RequestPayment>, PrepayError> {
+    let asked_at = inner.deps.clock.now();
     let word = inner.deps.provider.ask(attempt).await;
     match word.map_err(|error| PrepayError::Wechat(error.text()))? {
         TradeWord::PaidByOthers(evidence) => {
@@ -200,7 +201,8 @@ async fn spent(
             record(inner, attempt, AttemptEvent::Refused { code }).await?;
         }
         word @ (TradeWord::Paid(_) | TradeWord::PaidAndRefunded(_)) => {
-            let taken = closing::take_word(inner, attempt, word).await.map_err(to_error)?;
+            let taken =
+                closing::take_word(inner, attempt, word, asked_at).await.map_err(to_error)?;
             if taken == Closed::NotYet {
                 return Err(PrepayError::Wechat(code));
             }
