@@ -349,6 +349,8 @@ fn engine_settings(
         connect_timeout: config.wechat.connect_timeout(),
         call_timeout: config.wechat.call_timeout(),
         refund_timeout: config.wechat.refund_timeout(),
+        claim_seconds: signed(config.engine.claim_seconds),
+        call_seconds: signed(config.wechat.longest_call_seconds()),
         miniprogram_state: match config.wxapp.miniprogram_state {
             config::MiniprogramState::Developer => MiniProgramState::Developer,
             config::MiniprogramState::Trial => MiniProgramState::Trial,
@@ -369,6 +371,8 @@ fn engine_settings(
         notifier: NotifierSettings {
             grant_wait_seconds: signed(config.notifier.grant_wait_seconds),
             tries_max: i64::from(config.notifier.tries_max),
+            claim_seconds: signed(config.engine.claim_seconds),
+            call_seconds: signed(config.wechat.longest_call_seconds()),
         },
         ticks: options.ticking.then(|| Ticks {
             reaper: Duration::from_millis(config.reaper.poll_ms),

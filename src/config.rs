@@ -145,6 +145,8 @@ pub struct Engine {
     pub idempotency_days: u32,
     /// How long a cancel waits for WeChat before answering `closing`.
     pub cancel_wait_ms: u64,
+    /// How long a piece of work stays the process's own that took it up.
+    pub claim_seconds: u64,
 }
 
 impl Default for Engine {
@@ -159,6 +161,7 @@ impl Default for Engine {
             max_lines: 50,
             idempotency_days: 7,
             cancel_wait_ms: 5_000,
+            claim_seconds: 120,
         }
     }
 }
@@ -258,6 +261,11 @@ impl Wechat {
     /// is none.
     pub fn pay_base_2(&self) -> Option<&str> {
         second_base(&self.pay_base_2, &self.pay_base, "https://api2.mch.weixin.qq.com")
+    }
+    /// How long the engine waits for WeChat at the most, rounded up.
+    pub fn longest_call_seconds(&self) -> u64 {
+        let longest_ms = self.call_timeout_ms.max(self.refund_timeout_ms);
+        self.connect_timeout_ms.saturating_add(longest_ms).div_ceil(1_000)
     }
     pub fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout_ms)

@@ -77,6 +77,10 @@ pub struct ShopSettings {
     pub connect_timeout: Duration,
     pub call_timeout: Duration,
     pub refund_timeout: Duration,
+    /// How long a piece of work of the engine's own stays one process's.
+    pub claim_seconds: i64,
+    /// Longest call to WeChat.
+    pub call_seconds: i64,
     pub miniprogram_state: MiniProgramState,
     /// None: the journal places orders.
     pub placer: Option<Arc<dyn Placer>>,
@@ -241,6 +245,7 @@ impl Directory {
         let (journal, readers) = (deps.journal.clone(), deps.readers.clone());
         let (ids, clock, mailbox) = (deps.ids.clone(), deps.clock.clone(), settings.mailbox);
         let in_flight_seconds = in_flight_seconds(settings);
+        let (claim_seconds, call_seconds) = (settings.claim_seconds, settings.call_seconds);
         let wxapp = wxapp.clone();
         Ok(PaymentActor::start_in_arbiter(&deps.io, move |_| {
             let client = PayClient::new(config).expect("the same configuration was good just now");
@@ -254,6 +259,8 @@ impl Directory {
                 clock,
                 notify_url,
                 in_flight_seconds,
+                claim_seconds,
+                call_seconds,
                 mailbox,
             })
         }))

@@ -97,6 +97,7 @@ fn ranges(config: &Config, found: &mut Found) {
         ("engine.max_lines", wide(engine.max_lines), 1, 500),
         ("engine.idempotency_days", engine.idempotency_days.into(), 1, 365),
         ("engine.cancel_wait_ms", engine.cancel_wait_ms, 0, 60_000),
+        ("engine.claim_seconds", engine.claim_seconds, 1, 3_600),
         ("notifier.grant_wait_seconds", notifier.grant_wait_seconds, 0, 7 * DAY_MS / 1000),
         ("notifier.tries_max", notifier.tries_max.into(), 1, 100),
         ("notifier.poll_ms", notifier.poll_ms, 10, DAY_MS),
@@ -110,6 +111,10 @@ fn ranges(config: &Config, found: &mut Found) {
             format!("{value} is not between {least} and {most}")
         });
     }
+    let call_seconds = wechat.longest_call_seconds();
+    found.unless(engine.claim_seconds > call_seconds, "engine.claim_seconds", || {
+        format!("must be longer than a call to WeChat may take, {call_seconds} s (wechat)")
+    });
     found.unless(
         (1..=100_000_000_000).contains(&engine.max_order_fen),
         "engine.max_order_fen",
@@ -117,10 +122,20 @@ fn ranges(config: &Config, found: &mut Found) {
     );
 }
 
+const SERVERS: [&str; 4] = ["postgres://", "postgresql://", "mysql://", "mariadb://"];
+
 fn database(config: &Config, found: &mut Found) {
-    let fine = config.database.url.expose_secret().starts_with("sqlite:");
-    found.unless(fine, "database.url", || {
-        "must begin with sqlite:, the only database built in so far".into()
+    let url = config.database.url.expose_secret();
+    let server = SERVERS.iter().find_map(|scheme| url.strip_prefix(scheme));
+    found.unless(url.starts_with("sqlite:") || server.is_some(), "database.url", || {
+        "must begin with sqlite:, postgres://, mysql:// or mariadb://".into()
+    });
+    let names_one = |rest: &str| {
+        let path = rest.split('?').next().and_then(|rest| rest.split_once('/'));
+        path.is_some_and(|(_, name)| !name.is_empty())
+    };
+    found.unless(server.is_none_or(names_one), "database.url", || {
+        "names no database: postgres://user:password@host/DATABASE".into()
     });
 }
 
@@ -257,6 +272,16 @@ fn url_problem(text: &str) -> Option<String> {
     (!fine).then(|| {
         format!("{text:?} is not a URL such as https://shop.example, without query or user")
     })
+}
+
+impl Config {
+    /// Whether the WeChat of this shop runs on this machine, so that no real money moves.
+    pub fn has_wechat_on_this_machine(&self) -> bool {
+        let wechat = &self.wechat;
+        let second = [wechat.api_base_2(), wechat.pay_base_2()].into_iter().flatten();
+        let mut bases = [wechat.api_base(), wechat.pay_base()].into_iter().chain(second);
+        wechat.mode == Mode::Sandbox || bases.all(is_loopback_http)
+    }
 }
 
 fn https_or_loopback(text: &str) -> bool {

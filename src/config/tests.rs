@@ -383,9 +383,14 @@ fn other_rules_have_their_line_too() {
         "engine.max_order_fen (config.toml): 0 is not between 1 and 100000000000",
     );
     refused(
-        "[database]\nurl = \"mysql://root:pw@db/x\"",
+        "[database]\nurl = \"oracle://root:pw@db/x\"",
         &[],
-        "database.url (config.toml): must begin with sqlite:, the only database built in so far",
+        "database.url (config.toml): must begin with sqlite:, postgres://, mysql:// or mariadb://",
+    );
+    refused(
+        "[database]\nurl = \"mysql://root:pw@db:3306\"",
+        &[],
+        "database.url (config.toml): names no database: postgres://user:password@host/DATABASE",
     );
     refused(
         "[server]\ncors_origins = [\"https://a.example/x\"]",

@@ -10,11 +10,12 @@ use buynow::store::backup::{Existing, back_up, restore};
 use serde_json::json;
 
 use crate::desk::*;
+use crate::support::storage::skipped_but_on_sqlite;
 use crate::support::{Reply, Shopper, TestApp};
 use crate::wechat::*;
 
 async fn backed_up(app: &TestApp) -> PathBuf {
-    let file = app.folder().path().join("backup");
+    let file = app.storage().folder().join("backup");
     let made = back_up(app.database_url(), &file, Existing::Keep).await.unwrap();
     assert!(made.bytes > 0);
     file
@@ -26,7 +27,7 @@ async fn restored(wechat: &WeChat, app: TestApp, backup: PathBuf) -> TestApp {
     let folder = app.stop().await;
     let sealer = app::sealer(&Config::default()).unwrap();
     let restored = restore(&url, &backup, &sealer).await.unwrap();
-    assert_eq!(restored.aside, Some(folder.path().join("shop.db.before-restore")));
+    assert_eq!(restored.aside, Some(folder.folder().join("shop.db.before-restore")));
     wechat.shop_on(folder).await
 }
 
@@ -43,6 +44,9 @@ fn numbers(app: &TestApp) -> BTreeSet<String> {
 
 #[actix_rt::test]
 async fn a_number_that_was_sent_since_the_back_up_is_never_the_number_of_a_payment_again() {
+    if skipped_but_on_sqlite("a back-up is a file") {
+        return;
+    }
     let wechat = WeChat::new();
     let app = wechat.shop().await;
     let sku = app.a_sku(100, 9).await;
@@ -78,6 +82,9 @@ async fn a_number_that_was_sent_since_the_back_up_is_never_the_number_of_a_payme
 
 #[actix_rt::test]
 async fn orders_placed_after_a_restore_share_neither_id_nor_number_with_those_that_are_lost() {
+    if skipped_but_on_sqlite("a back-up is a file") {
+        return;
+    }
     let wechat = WeChat::new();
     let app = wechat.shop().await;
     let sku = app.a_sku(100, 99).await;
@@ -103,6 +110,9 @@ async fn orders_placed_after_a_restore_share_neither_id_nor_number_with_those_th
 
 #[actix_rt::test]
 async fn money_for_an_order_that_is_lost_is_an_incident_and_nobody_elses_payment() {
+    if skipped_but_on_sqlite("a back-up is a file") {
+        return;
+    }
     let wechat = WeChat::new();
     let app = wechat.shop().await;
     let sku = app.a_sku(100, 9).await;
@@ -124,6 +134,9 @@ async fn money_for_an_order_that_is_lost_is_an_incident_and_nobody_elses_payment
 
 #[actix_rt::test]
 async fn a_refund_given_since_is_repeated_under_its_number_and_the_money_goes_back_once() {
+    if skipped_but_on_sqlite("a back-up is a file") {
+        return;
+    }
     let wechat = WeChat::new();
     let app = wechat.shop().await;
     let sku = app.a_sku(100, 9).await;
@@ -150,6 +163,9 @@ async fn a_refund_given_since_is_repeated_under_its_number_and_the_money_goes_ba
 
 #[actix_rt::test]
 async fn what_was_paid_since_under_a_number_that_the_back_up_knows_is_found_at_wechat() {
+    if skipped_but_on_sqlite("a back-up is a file") {
+        return;
+    }
     let wechat = WeChat::new();
     let app = wechat.shop().await;
     let sku = app.a_sku(100, 9).await;

@@ -6,7 +6,7 @@ use buynow::sandbox::FaultKind;
 use serde_json::Value;
 
 use crate::desk::*;
-use crate::support::TestApp;
+use crate::support::{Storage, TestApp};
 use crate::wechat::*;
 
 /// The same WeChat under another name, so that it counts as another host.
@@ -21,9 +21,8 @@ async fn shop(wechat: &WeChat, first: String, second: String) -> TestApp {
         config.wechat.pay_base_2 = Some(second.clone());
         config.wechat.api_base_2 = Some(second);
     };
-    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    let clock = wechat.clock.clone();
-    TestApp::builder().wechat(&wechat.handle).on(folder, clock).config(two_hosts).start().await
+    let (storage, clock) = (Storage::new(), wechat.clock.clone());
+    TestApp::builder().wechat(&wechat.handle).on(storage, clock).config(two_hosts).start().await
 }
 
 #[actix_rt::test]

@@ -69,7 +69,22 @@ impl Process {
     /// Starts to serve; returns when it has said these words.
     #[track_caller]
     pub fn start_until(&mut self, words: &str) {
-        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        let serve = self.command(&["serve"]);
+        self.start_as(serve, words);
+    }
+
+    /// Serves, and dies when it comes to a point of `buynow::crash` for the nth time, as in
+    /// `after_commit:3`.
+    #[track_caller]
+    pub fn start_to_die_at(&mut self, point: &str) {
+        let mut serve = self.command(&["serve"]);
+        serve.env(buynow::crash::VARIABLE, point);
+        self.start_as(serve, "buynow serves");
+    }
+
+    #[track_caller]
+    fn start_as(&mut self, mut serve: Command, words: &str) {
+        let mut child = serve.stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = channel();
         let said = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().unwrap();
