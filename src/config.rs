@@ -253,6 +253,11 @@ impl Wechat {
     pub fn pay_base(&self) -> &str {
         base_or(self.pay_base.as_deref(), "https://api.mch.weixin.qq.com")
     }
+    /// How long the engine waits for WeChat at the most, rounded up.
+    pub fn longest_call_seconds(&self) -> u64 {
+        let longest_ms = self.call_timeout_ms.max(self.refund_timeout_ms);
+        self.connect_timeout_ms.saturating_add(longest_ms).div_ceil(1_000)
+    }
     /// WeChat's second host, if none was set and `api_base` is WeChat's own; an empty one is none.
     pub fn api_base_2(&self) -> Option<&str> {
         second_base(&self.api_base_2, &self.api_base, "https://api2.weixin.qq.com")
@@ -261,11 +266,6 @@ impl Wechat {
     /// is none.
     pub fn pay_base_2(&self) -> Option<&str> {
         second_base(&self.pay_base_2, &self.pay_base, "https://api2.mch.weixin.qq.com")
-    }
-    /// How long the engine waits for WeChat at the most, rounded up.
-    pub fn longest_call_seconds(&self) -> u64 {
-        let longest_ms = self.call_timeout_ms.max(self.refund_timeout_ms);
-        self.connect_timeout_ms.saturating_add(longest_ms).div_ceil(1_000)
     }
     pub fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout_ms)

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use buynow::domain::attempt::AttemptState;
 use buynow::domain::books::{Books, EntryKind, Kept};
 use buynow::domain::fold::{Command, Outcome, fold};
+use buynow::domain::money::Money;
 use buynow::domain::notification::Event;
 use buynow::domain::order::{CloseReason, OrderState};
 use buynow::domain::time::Timestamp;
@@ -36,8 +37,10 @@ pub enum Mutant {
     TellNobody,
     /// WeChat's "unknown number" is believed at once (a mutant of the closer, not of the fold).
     BelieveUnknown,
-    /// Every request for a refund takes a number of its own.
-    NewRefundNumber,
+    /// It is believed although a prepay_id has come meanwhile (a mutant of the closer, too).
+    CloseBlind,
+    /// What has gone back is not counted.
+    MiscountRefunds,
     /// The limit for each buyer is not counted.
     ForgetLimit,
 }
@@ -54,8 +57,6 @@ pub fn fold_as(
     let told = books.notifications.len();
     let entries = books.entries.len();
     let refunds: Vec<_> = books.refunds.keys().copied().collect();
-    let is_request = matches!(&command, Command::ChangeRefund(change)
-        if change.event == buynow::domain::payment::RefundEvent::Request);
     let outcome = fold(books, command, now);
     after(mutant, books, hidden);
     match mutant {
@@ -75,14 +76,9 @@ pub fn fold_as(
             let others = kept.into_iter().filter(|told| told.event != Event::OrderPaid);
             books.notifications.extend(others);
         }
-        Mutant::NewRefundNumber if is_request => {
-            for kept in books.refunds.values_mut().filter(|kept| kept.is_changed()) {
-                let refund = kept.change();
-                refund.number += 1;
-                let (transaction, number) = (&refund.transaction, refund.number);
-                let number = buynow::domain::payment::out_refund_no(transaction, number);
-                refund.out_refund_no = number.unwrap();
-            }
+        Mutant::MiscountRefunds => {
+            let orders = books.orders.values_mut().filter(|kept| kept.is_changed());
+            orders.for_each(|kept| kept.change().refunded = Money::ZERO);
         }
         _ => {}
     }

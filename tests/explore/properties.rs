@@ -22,14 +22,14 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Check {
 /// In every state.
 pub fn check(scenario: &Scenario, state: &State) -> Check {
     stock(scenario, state)?;
+    refunds(state)?;
+    given_back(state)?;
     for order in state.db.orders.values() {
         lines(state, order)?;
         money(state, order)?;
         attempts(state, order)?;
         messages(state, order)?;
     }
-    refunds(state)?;
-    given_back(state)?;
     keys(scenario, state)
 }
 

@@ -28,7 +28,7 @@ pub const WHOLE: [Step; 6] =
 pub fn enabled(rules: &Rules<'_>, state: &State, all: &mut Vec<Action>) {
     let faults = rules.scenario.faults;
     for refund in state.db.refunds.values() {
-        if !faults.fine {
+        if !faults.fine_refunds {
             if is_open(refund) {
                 all.push(Action::WholeRefund(refund.id));
             }

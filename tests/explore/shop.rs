@@ -25,7 +25,6 @@ use buynow::domain::time::Timestamp;
 use super::mutants::{Mutant, fold_as};
 
 pub const START: Timestamp = Timestamp::from_seconds(1_000_000);
-pub const EXPIRE_SECONDS: i64 = 900;
 pub const PRICE: i64 = 100;
 pub const MCH_ID: &str = "1";
 /// Deducts with the order, and with the payment.
@@ -47,12 +46,18 @@ pub struct Faults {
     /// Every call to WeChat is two steps, and a step of ours can come between: an answer may be
     /// lost, come late, or be acted upon much later. Without: a call and its answer are one step.
     pub fine: bool,
+    /// The same for refunds.
+    pub fine_refunds: bool,
     /// WeChat refuses a unifiedorder for good.
     pub rejects: bool,
     /// A closing is worked on by another process than the one whose unifiedorder is on its way.
     pub foreign_closer: bool,
     /// One number is paid by two transactions.
     pub double_charge: bool,
+    /// Money comes for a number that WeChat has called closed.
+    pub late_money: bool,
+    /// WeChat once does not find a number that it has.
+    pub forgetful: bool,
     /// Staff give money back at the merchant platform.
     pub by_hand: bool,
     /// Refunds get stuck or are closed by WeChat.
@@ -71,6 +76,8 @@ pub struct Scenario {
     pub requests: &'static [Request],
     /// Of each order.
     pub attempts: usize,
+    /// How long an order may stay unpaid.
+    pub expire_seconds: i64,
     /// The moments that there are, in seconds after [`START`].
     pub moments: &'static [i64],
     pub faults: Faults,
@@ -286,7 +293,8 @@ pub fn attempt_id(slot: usize) -> AttemptId {
     AttemptId::parse(2001 + slot as i64).unwrap()
 }
 
-pub fn place(slot: usize, request: &Request) -> Place {
+pub fn place(slot: usize, scenario: &Scenario) -> Place {
+    let request = &scenario.requests[slot];
     let item = |(sku, pieces): (&i64, &i64)| {
         let quantity = Quantity::parse(*pieces).ok()?;
         Some(CartItem { sku: SkuId::parse(*sku).unwrap(), quantity })
@@ -307,7 +315,7 @@ pub fn place(slot: usize, request: &Request) -> Place {
         expect_pay: None,
         freight: FreightPolicy::default(),
         max: Money::from_fen(1_000_000),
-        expire_seconds: EXPIRE_SECONDS,
+        expire_seconds: scenario.expire_seconds,
     }
 }
 

@@ -46,9 +46,12 @@ pub enum Action {
     Pay(usize),
     Notify(usize),
     NotifyOfSecondCharge(usize),
+    NotifyOfLateMoney(usize),
     /// The reaper asks about a live attempt.
     Ask(usize),
     CloserAsks(usize),
+    /// WeChat does not find what it has.
+    CloserMishears(usize),
     CloserCloses(usize),
     CloserTells(usize),
     CloserDies(usize),
@@ -99,7 +102,7 @@ impl Rules<'_> {
             self.of_attempt(state, slot, &mut all);
         }
         refunds::enabled(self, state, &mut all);
-        if self.scenario.faults.fine && state.holds_anything() {
+        if state.holds_anything() {
             all.push(Action::Crash);
         }
         if state.moment + 1 < self.scenario.moments.len() {
@@ -150,6 +153,9 @@ impl Rules<'_> {
         let last = attempt.time_expire.plus_seconds(UNKNOWN_MARGIN_SECONDS);
         if pay.trade == Trade::Open && pay.shown && state.now < last {
             all.push(Action::Pay(slot));
+        }
+        if pay.trade == Trade::Closed && pay.shown && self.scenario.faults.late_money {
+            all.push(Action::NotifyOfLateMoney(slot));
         }
         if pay.trade == Trade::Paid {
             self.of_money(state, slot, all);
@@ -205,17 +211,30 @@ impl Rules<'_> {
             Call::None => {}
         }
         match pay.closer {
-            Closer::Idle if self.may_close(state, slot) => all.push(Action::CloserAsks(slot)),
-            Closer::Idle => {}
+            Closer::Idle if !self.may_close(state, slot) => {}
+            Closer::Idle => {
+                all.push(Action::CloserAsks(slot));
+                self.mishearing(pay, slot, all);
+            }
             Closer::ToAsk { .. } => {
                 all.extend([Action::CloserAsks(slot), Action::CloserDies(slot)]);
+                self.mishearing(pay, slot, all);
             }
-            Closer::ToClose { .. } => {
+            Closer::ToClose { unknown, .. } => {
                 all.extend([Action::CloserCloses(slot), Action::CloserDies(slot)]);
+                if unknown {
+                    self.mishearing(pay, slot, all);
+                }
             }
             Closer::Word { .. } => {
                 all.extend([Action::CloserTells(slot), Action::CloserDies(slot)]);
             }
+        }
+    }
+
+    fn mishearing(&self, pay: &Pay, slot: usize, all: &mut Vec<Action>) {
+        if pay.trade == Trade::Open && self.scenario.faults.forgetful {
+            all.push(Action::CloserMishears(slot));
         }
     }
 
@@ -244,7 +263,7 @@ impl Rules<'_> {
             Command::BeginClosing(BeginClosing { order: order_id(order), reason, user: None })
         };
         Some(match action {
-            Action::Place(slot) => Command::Place(place(slot, &self.scenario.requests[slot])),
+            Action::Place(slot) => Command::Place(place(slot, self.scenario)),
             Action::Cancel(slot) => closing(slot, CloseReason::Buyer),
             Action::Expire(slot) => closing(slot, CloseReason::Expired),
             Action::Postpone(slot) => {
@@ -262,7 +281,9 @@ impl Rules<'_> {
                 };
                 Command::RecordPrepay(RecordPrepay { attempt: attempt_id(slot), event })
             }
-            Action::Notify(slot) => settle(state, slot, transaction(slot), Vec::new()),
+            Action::Notify(slot) | Action::NotifyOfLateMoney(slot) => {
+                settle(state, slot, transaction(slot), Vec::new())
+            }
             Action::NotifyOfSecondCharge(slot) => {
                 settle(state, slot, second_charge(slot), Vec::new())
             }
@@ -276,7 +297,7 @@ impl Rules<'_> {
     }
 
     fn closers_word(&self, state: &State, slot: usize) -> Option<Command> {
-        let Closer::Word { knew, word, at } = state.pays[slot].closer else { return None };
+        let Closer::Word { knew, word } = state.pays[slot].closer else { return None };
         let attempt = state.attempt(slot)?;
         if word == Trade::Paid {
             let found = state.found(&transaction(slot));
@@ -286,12 +307,11 @@ impl Rules<'_> {
             false => attempt.created_at.plus_seconds(IN_FLIGHT_SECONDS),
             true => attempt.time_expire.plus_seconds(UNKNOWN_MARGIN_SECONDS),
         };
-        let asked_at = START.plus_seconds(self.scenario.moments[at]);
-        let _ = asked_at;
         let sure = word == Trade::Closed
             || until <= state.now
             || self.mutant == Some(Mutant::BelieveUnknown);
-        let close = CloseAttempt { order: attempt.order, attempt: attempt.id };
+        let unheard_of = word == Trade::Unheard && !knew && self.mutant != Some(Mutant::CloseBlind);
+        let close = CloseAttempt { order: attempt.order, attempt: attempt.id, unheard_of };
         sure.then_some(Command::CloseAttempt(close))
     }
 
@@ -365,12 +385,13 @@ impl Rules<'_> {
                 let slot = match action {
                     Action::Send(slot) | Action::Arrive(slot) | Action::Reject(slot) => slot,
                     Action::LoseAnswer(slot) | Action::Pay(slot) => slot,
-                    Action::CloserAsks(slot) | Action::CloserCloses(slot) => slot,
+                    Action::CloserAsks(slot) | Action::CloserMishears(slot) => slot,
+                    Action::CloserCloses(slot) | Action::NotifyOfLateMoney(slot) => slot,
                     Action::CloserTells(slot) | Action::CloserDies(slot) => slot,
                     _ => return Ok(()),
                 };
                 let knew = next.attempt(slot).is_some_and(|attempt| attempt.prepay.is_some());
-                network(&mut next.pays[slot], action, knew, next.moment);
+                network(&mut next.pays[slot], action, knew);
             }
         }
         Ok(())
@@ -390,7 +411,7 @@ impl Rules<'_> {
 }
 
 /// What happens to one number between us and WeChat.
-fn network(pay: &mut Pay, action: Action, knew: bool, at: usize) {
+fn network(pay: &mut Pay, action: Action, knew: bool) {
     match action {
         Action::Send(_) => (pay.flying, pay.call) = (true, Call::Waiting),
         Action::Arrive(_) => {
@@ -413,24 +434,32 @@ fn network(pay: &mut Pay, action: Action, knew: bool, at: usize) {
             }
         }
         Action::LoseAnswer(_) => pay.call = Call::None,
-        Action::Pay(_) => pay.trade = Trade::Paid,
-        Action::CloserAsks(_) => closer_asks(pay, knew, at),
+        Action::Pay(_) | Action::NotifyOfLateMoney(_) => pay.trade = Trade::Paid,
+        Action::CloserMishears(_) => {
+            let trade = std::mem::replace(&mut pay.trade, Trade::Unheard);
+            match pay.closer {
+                Closer::ToClose { .. } => closer_closes(pay),
+                _ => closer_asks(pay, knew),
+            }
+            pay.trade = trade;
+        }
+        Action::CloserAsks(_) => closer_asks(pay, knew),
         Action::CloserCloses(_) => closer_closes(pay),
         Action::CloserTells(_) | Action::CloserDies(_) => pay.closer = Closer::Idle,
         _ => {}
     }
 }
 
-fn closer_asks(pay: &mut Pay, knew: bool, at: usize) {
+fn closer_asks(pay: &mut Pay, knew: bool) {
     if pay.call == Call::Spent {
         pay.call = Call::None;
     }
     pay.closer = match (pay.closer, pay.trade) {
         (Closer::Idle, Trade::Open) => Closer::ToClose { knew, unknown: false },
         (Closer::Idle, Trade::Unheard) if knew => Closer::ToClose { knew, unknown: true },
-        (Closer::Idle, word) => Closer::Word { knew, word, at },
+        (Closer::Idle, word) => Closer::Word { knew, word },
         (Closer::ToAsk { .. }, Trade::Open) => Closer::Idle,
-        (Closer::ToAsk { knew }, word) => Closer::Word { knew, word, at },
+        (Closer::ToAsk { knew }, word) => Closer::Word { knew, word },
         (other, _) => other,
     };
 }

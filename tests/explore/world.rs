@@ -5,10 +5,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use buynow::domain::attempt::{Attempt, AttemptState};
 use buynow::domain::fold::{FoundRefund, FoundState};
-use buynow::domain::id::{OutRefundNo, RefundId};
+use buynow::domain::id::{OutRefundNo, RefundId, TransactionId};
 use buynow::domain::money::Money;
 use buynow::domain::order::{Order, OrderState};
-use buynow::domain::payment::{PaymentKind, RefundKind};
+use buynow::domain::payment::{PaymentKind, Refund, RefundKind};
 use buynow::domain::time::Timestamp;
 
 use super::shop::*;
@@ -48,11 +48,10 @@ pub enum Closer {
     ToAsk {
         knew: bool,
     },
-    /// WeChat's word, not yet in the journal, and when it was asked for.
+    /// WeChat's word, not yet in the journal.
     Word {
         knew: bool,
         word: Trade,
-        at: usize,
     },
 }
 
@@ -200,20 +199,18 @@ impl State {
     pub fn key(&self) -> u128 {
         let mut bytes = Vec::with_capacity(256);
         self.write_rows(&mut bytes);
-        self.write_money(&mut bytes);
+        let money = self.money();
         let hash = |salt: u64| {
             let mut hasher = DefaultHasher::new();
-            (salt, &bytes, &self.pays, self.moment).hash(&mut hasher);
-            let mut backs: Vec<&Back> = self.backs.iter().collect();
-            backs.sort_by(|left, right| left.number.cmp(&right.number));
-            backs.hash(&mut hasher);
+            (salt, &bytes, &self.pays, self.moment, &money).hash(&mut hasher);
             u128::from(hasher.finish())
         };
         hash(1) << 64 | hash(2)
     }
 
     fn write_rows(&self, bytes: &mut Vec<u8>) {
-        let moment = |at: Timestamp| (at.millis_since(START) / 50_000) as u8;
+        let moment = |at: Timestamp| (at.millis_since(START) / 1000) as u32;
+        bytes.push(self.db.keys.len() as u8);
         for sku in self.db.skus.values() {
             bytes.push(sku.stock as u8);
         }
@@ -233,7 +230,8 @@ impl State {
                 OrderState::Refunded { .. } => 5,
             };
             let refunded = (order.refunded.as_fen() / 50) as u8;
-            bytes.extend([order.id.get() as u8, state, refunded, moment(order.created_at)]);
+            bytes.extend([order.id.get() as u8, state, refunded]);
+            bytes.extend(moment(order.created_at).to_le_bytes());
         }
         for attempt in self.db.attempts.values() {
             let state = match attempt.state {
@@ -244,38 +242,40 @@ impl State {
                 AttemptState::Closed => 5,
                 AttemptState::Paid => 6,
             };
-            let prepay = attempt.prepay.as_ref().map_or(255, |prepay| moment(prepay.at));
-            let (id, created) = (attempt.id.get() as u8, moment(attempt.created_at));
-            bytes.extend([id, state, prepay, created]);
+            let prepay = attempt.prepay.as_ref().map_or(u32::MAX, |prepay| moment(prepay.at));
+            bytes.extend([attempt.id.get() as u8, state]);
+            bytes.extend(prepay.to_le_bytes());
+            bytes.extend(moment(attempt.created_at).to_le_bytes());
         }
     }
 
-    fn write_money(&self, bytes: &mut Vec<u8>) {
-        let mut rows: Vec<String> = Vec::new();
-        for payment in self.db.payments.values() {
-            let kind = payment.kind == PaymentKind::Settled;
-            rows.push(format!("p{}{kind}", payment.evidence.transaction));
-        }
-        for refund in self.db.refunds.values() {
-            let auto = refund.kind == RefundKind::Auto;
-            let mut work: Vec<Work> = Vec::new();
-            let of_refund = self.work.range((refund.id, 0)..=(refund.id, usize::MAX));
-            work.extend(of_refund.map(|(_, work)| *work));
-            work.sort();
-            let (number, fen) = (&refund.out_refund_no, refund.amount.as_fen());
-            let n = refund.number;
-            rows.push(format!("r{number}{auto}{fen}-{n}{}{work:?}", refund.state.as_str()));
-        }
-        rows.sort();
-        let told = self.db.messages.iter().map(|(order, event)| format!("m{order}{event:?}"));
-        rows.extend(told);
-        let incidents = self.db.incidents.iter().map(|transaction| format!("i{transaction}"));
-        rows.extend(incidents);
-        let from = rows.len() - self.db.messages.len() - self.db.incidents.len();
-        rows[from..].sort();
-        for row in rows {
-            bytes.extend(row.as_bytes());
-            bytes.push(0);
-        }
+    /// Money, by transaction and number: ids differ from one history to another.
+    fn money(&self) -> impl std::hash::Hash + '_ {
+        let payments = self.db.payments.values();
+        let payments = payments.map(|payment| {
+            (payment.evidence.transaction.as_str(), payment.kind == PaymentKind::Settled)
+        });
+        let mut payments: Vec<_> = payments.collect();
+        payments.sort_unstable();
+        let refunds = self.db.refunds.values();
+        let mut refunds: Vec<_> = refunds.map(|refund| self.refund(refund)).collect();
+        refunds.sort_unstable();
+        let told = self.db.messages.iter().map(|(order, event)| (order.get(), *event));
+        let mut told: Vec<_> = told.collect();
+        told.sort_unstable();
+        let mut incidents: Vec<&TransactionId> = self.db.incidents.iter().collect();
+        incidents.sort_unstable();
+        let mut backs: Vec<&Back> = self.backs.iter().collect();
+        backs.sort_unstable_by(|left, right| left.number.cmp(&right.number));
+        (payments, refunds, told, incidents, backs)
+    }
+
+    fn refund<'a>(&self, refund: &'a Refund) -> impl Ord + std::hash::Hash + 'a {
+        let of_refund = self.work.range((refund.id, 0)..=(refund.id, usize::MAX));
+        let mut work: Vec<Work> = of_refund.map(|(_, work)| *work).collect();
+        work.sort_unstable();
+        let is_auto = refund.kind == RefundKind::Auto;
+        let (number, fen) = (refund.out_refund_no.as_str(), refund.amount.as_fen());
+        (number, is_auto, fen, refund.number, refund.state.as_str(), work)
     }
 }
