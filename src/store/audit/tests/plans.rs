@@ -23,7 +23,6 @@ async fn run_all(readers: &Readers, plan: &[Repair]) {
 
 /// The plan names a breach of this invariant, and its statements mend it; run once more, they
 /// change nothing.
-#[track_caller]
 async fn mends(change: &str, invariant: u8, people_decide: bool) {
     let readers = broken_shop(change).await;
     let (report, plan) = audit_with_plan(&readers, NOW).await.unwrap();
