@@ -6,6 +6,7 @@
 mod support;
 
 mod actor_death;
+mod clock;
 mod crash;
 mod crash_points;
 mod diary;
