@@ -14,6 +14,7 @@ mod copies;
 mod desk;
 mod environments;
 mod goods_and_money;
+mod matrix;
 mod messages;
 mod notifications;
 mod prepay;
@@ -22,6 +23,7 @@ mod records;
 mod refunds;
 mod restored;
 mod second_host;
+mod storms;
 mod surplus;
 mod wechat;
 
