@@ -5,8 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use support::storage::Kind;
+
 mod actor_death;
 mod clock;
+mod backup;
 mod crash;
 mod crash_points;
 mod diary;
@@ -15,3 +18,13 @@ mod full_disk;
 mod locked;
 mod restart;
 mod shutdown;
+
+#[test]
+fn all_of_this_on_postgresql() {
+    support::everywhere::all_tests_on(Kind::Postgres);
+}
+
+#[test]
+fn all_of_this_on_mariadb() {
+    support::everywhere::all_tests_on(Kind::Mariadb);
+}

@@ -5,7 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use support::storage::Kind;
+
 mod asking;
+mod claims;
 mod closing;
 mod copies;
 mod desk;
@@ -19,5 +22,17 @@ mod races;
 mod records;
 mod refunds;
 mod storms;
+mod restored;
+mod second_host;
 mod surplus;
 mod wechat;
+
+#[test]
+fn all_of_this_on_postgresql() {
+    support::everywhere::all_tests_on(Kind::Postgres);
+}
+
+#[test]
+fn all_of_this_on_mariadb() {
+    support::everywhere::all_tests_on(Kind::Mariadb);
+}

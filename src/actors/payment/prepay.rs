@@ -4,7 +4,7 @@ use rand::Rng as _;
 use rand::distr::Alphanumeric;
 
 use super::actor::Inner;
-use super::closing;
+use super::closing::{self, Asked};
 use super::protocol::*;
 use super::provider::{Refused, TradeWord, WeChatError};
 use crate::actors::journal::JournalError;
@@ -198,6 +198,7 @@ async fn spent(
     attempt: &Attempt,
     code: String,
 ) -> Result<Option<RequestPayment>, PrepayError> {
+    let asked = Asked { at: inner.deps.clock.now(), claim: None };
     let word = inner.deps.provider.ask(attempt).await;
     match word.map_err(|error| PrepayError::Wechat(error.text()))? {
         TradeWord::PaidByOthers(evidence) => {
@@ -205,7 +206,7 @@ async fn spent(
             record(inner, attempt, AttemptEvent::Refused { code }).await?;
         }
         word @ (TradeWord::Paid(_) | TradeWord::PaidAndRefunded(_)) => {
-            let taken = closing::take_word(inner, attempt, word).await.map_err(to_error)?;
+            let taken = closing::take_word(inner, attempt, word, asked).await.map_err(to_error)?;
             if taken == Closed::NotYet {
                 return Err(PrepayError::Wechat(code));
             }
@@ -220,7 +221,7 @@ async fn spent(
 }
 
 async fn close_first(inner: &Inner, attempt: &Attempt) -> Result<(), PrepayError> {
-    match closing::close_attempt(inner, attempt).await.map_err(to_error)? {
+    match closing::close_attempt(inner, None, attempt).await.map_err(to_error)? {
         Closed::Quiet => Ok(()),
         Closed::NotYet => Err(PrepayError::Wechat("NOT_CLOSED".into())),
     }
@@ -235,6 +236,8 @@ fn to_error(error: PaymentError) -> PrepayError {
     match error {
         PaymentError::Journal(JournalError::Busy) => PrepayError::Busy,
         PaymentError::Store(error) => unavailable(&error),
-        PaymentError::Journal(_) | PaymentError::Mismatch => PrepayError::Unavailable,
+        PaymentError::Journal(_) | PaymentError::Mismatch | PaymentError::Late => {
+            PrepayError::Unavailable
+        }
     }
 }
