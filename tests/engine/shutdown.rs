@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::diary::*;
 use crate::support::Shopper;
 use crate::support::process::Process;
+use crate::support::storage::skipped_but_on_sqlite;
 
 /// What an unhurried machine needs to go down; far less than `server.shutdown_seconds`.
 const BOUND: Duration = Duration::from_secs(5);
@@ -179,10 +180,13 @@ fn refused(output: &Output, words: &[&str]) {
 
 #[actix_web::test]
 async fn a_second_server_on_the_same_file_is_refused_and_the_first_goes_on() {
+    if skipped_but_on_sqlite("others carry several servers") {
+        return;
+    }
     let mut shop = Process::prepare();
     shop.start();
     let second = shop.run(&["serve", "--port", "0"]);
-    refused(&second, &["buynow.db", "PostgreSQL", "MariaDB"]);
+    refused(&second, &["shop.db", "PostgreSQL", "MariaDB"]);
     shop.get("/readyz").await.expect(200);
 }
 
@@ -196,6 +200,9 @@ fn a_port_in_use_is_refused_with_one_line() {
 
 #[test]
 fn a_database_that_cannot_be_opened_is_refused_with_one_line() {
+    if skipped_but_on_sqlite("about files that are no database") {
+        return;
+    }
     let shop = Process::prepare();
     std::fs::create_dir(shop.folder.path().join("folder.db")).unwrap();
     std::fs::write(shop.folder.path().join("garbage.db"), "no database at all ".repeat(500))
