@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod altered;
 mod asking;
 mod closing;
 mod copies;

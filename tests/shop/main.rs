@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod altered;
 mod api;
 mod bad_input;
 mod bad_wire;
