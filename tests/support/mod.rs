@@ -1,6 +1,6 @@
-//! The whole shop in this process, on a free port, with a database of its own, the simulated WeChat
-//! and a clock that only tests move. It goes through the public API; what it looks at in the database
-//! it looks at through `audit`.
+//! The whole shop in this process, on a free port, with a database of its own, the simulated
+//! WeChat and a clock that only tests move. It goes through the public API; what it looks at in
+//! the database it looks at through `audit`.
 
 #![allow(clippy::unwrap_used, dead_code)]
 
