@@ -10,6 +10,7 @@ pub mod domain;
 pub mod http;
 pub mod metrics;
 pub mod sandbox;
+pub mod soak;
 pub mod store;
 pub mod telemetry;
 pub mod wechat;

@@ -60,6 +60,8 @@ pub enum DirectoryError {
     Wxapp(#[from] WxappError),
     #[error(transparent)]
     Setup(#[from] SetupError),
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// What every shop's actors are made with.

@@ -9,6 +9,7 @@ use support::storage::Kind;
 
 mod actor_death;
 mod backup;
+mod clock;
 mod crash;
 mod crash_points;
 mod diary;

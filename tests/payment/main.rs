@@ -7,6 +7,7 @@ mod support;
 
 use support::storage::Kind;
 
+mod altered;
 mod asking;
 mod claims;
 mod closing;
@@ -14,6 +15,7 @@ mod copies;
 mod desk;
 mod environments;
 mod goods_and_money;
+mod matrix;
 mod messages;
 mod notifications;
 mod prepay;
@@ -22,6 +24,7 @@ mod records;
 mod refunds;
 mod restored;
 mod second_host;
+mod storms;
 mod surplus;
 mod wechat;
 

@@ -1,6 +1,6 @@
-//! The whole shop in this process, on a free port, with a database of its own, the simulated WeChat
-//! and a clock that only tests move. It goes through the public API; what it looks at in the database
-//! it looks at through `audit`.
+//! The whole shop in this process, on a free port, with a database of its own, the simulated
+//! WeChat and a clock that only tests move. It goes through the public API; what it looks at in
+//! the database it looks at through `audit`.
 
 #![allow(clippy::unwrap_used, dead_code)]
 
@@ -182,6 +182,8 @@ impl TestApp {
         config.server.shutdown_seconds = 5;
         config.server.buyer_requests_per_second = 0;
         config.server.address_requests_per_second = 0;
+        // A machine that is busy with other tests is no reason for `unavailable`.
+        config.engine.commit_wait_ms = 20_000;
         TestAppBuilder {
             config,
             wechat: None,

@@ -2,7 +2,6 @@
 //! is killed, WeChat remembers.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -18,6 +17,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::shopper::{Reply, Shopper, call};
+use super::storage::Storage;
 
 /// Longest wait for what a healthy process does in a moment.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +27,7 @@ pub struct Process {
     pub folder: tempfile::TempDir,
     pub sandbox: SandboxHandle,
     pub url: String,
+    storage: Arc<Storage>,
     running: Option<Running>,
 }
 
@@ -47,17 +48,16 @@ impl Process {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = wechat(Clock::system());
         let url = format!("http://127.0.0.1:{}", free_port());
-        let config = config(&url, sandbox.url()) + settings;
+        let storage = Storage::new();
+        storage.make_empty_at_once();
+        let database = format!("[database]\nurl = \"{}\"\n", storage.url());
+        let config = config(&url, sandbox.url()) + &database + settings;
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, sandbox, url, running: None }
-    }
-
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("buynow.db")
+        Self { folder, sandbox, url, storage, running: None }
     }
 
     pub fn database_url(&self) -> String {
-        format!("sqlite://{}", self.database().display())
+        self.storage.url()
     }
 
     /// Serves; returns when it listens.

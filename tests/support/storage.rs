@@ -146,6 +146,12 @@ impl Storage {
         self.made.get_or_init(async || server().execute(&make).await).await;
     }
 
+    /// The same, for those who cannot await.
+    pub fn make_empty_at_once(self: &Arc<Self>) {
+        let storage = self.clone();
+        std::thread::spawn(move || block_on(storage.make_empty())).join().unwrap();
+    }
+
     /// The data of a shop that is down, as a back-up would have them.
     pub async fn copy(&self) -> Arc<Self> {
         let copied = Self::new();
@@ -175,8 +181,12 @@ fn remove(name: &str) {
         Kind::Postgres => format!("DROP DATABASE {name} WITH (FORCE)"),
         _ => format!("SET STATEMENT lock_wait_timeout = 1 FOR DROP DATABASE {name}"),
     };
+    drop(block_on(server().tries_to_execute(&sql)));
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    drop(runtime.block_on(server().tries_to_execute(&sql)));
+    runtime.block_on(work)
 }
 
 fn copy_files(from: &Path, to: &Path) {

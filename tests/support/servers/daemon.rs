@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longest wait for what a healthy server does in a few seconds, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines of a server's output that are kept for whoever looks at a failure.
 const SAID_MAX: usize = 200;
 /// How often the processes of a server are counted while it is being stopped.

@@ -1,13 +1,13 @@
 //! MariaDB from its package: a server of its own in a temporary folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::daemon::{self, RunAs};
 use super::{Durability, Recipe, Server, absent, programs};
 
 /// Names a server that exists.
-const VARIABLE: &str = "BUYNOW_TEST_MARIADB";
+pub(super) const VARIABLE: &str = "BUYNOW_TEST_MARIADB";
 /// Connections that all tests of a binary together may have; each shop takes a handful.
 const CONNECTIONS_MAX: u16 = 300;
 /// For files that will be thrown away: no system call that waits for the disk.
@@ -28,20 +28,29 @@ impl Mariadb {
             return Some(existing);
         }
         let names = ["mariadb-install-db", "mariadbd"];
-        let places = ["/usr/sbin", "/usr/libexec"].map(PathBuf::from);
-        let Some((run_as, [install, mariadbd])) = programs("mysql", names, &places) else {
+        let Some((run_as, [install, mariadbd])) = programs("mysql", names, &places()) else {
             absent("MariaDB", "mariadb-server");
             return None;
         };
         let folder = run_as.folder();
         let files = folder.path().join("data");
-        let mut make = run_as.command(&install, folder.path());
-        make.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-        make.args(WITHOUT_SYNC).arg(LOG_SIZE).arg(format!("--datadir={}", files.display()));
-        daemon::run(&mut make);
+        init(run_as, &install, &files);
         let recipe = MariadbRecipe { run_as, mariadbd, files, durability };
         Some(Server::start(VARIABLE, folder, recipe))
     }
+}
+
+/// Where its programs may be, beside PATH.
+pub(super) fn places() -> Vec<PathBuf> {
+    ["/usr/sbin", "/usr/libexec"].map(PathBuf::from).to_vec()
+}
+
+/// Makes the files of an empty server.
+pub(super) fn init(run_as: RunAs, install: &Path, files: &Path) {
+    let mut make = run_as.command(install, files.parent().unwrap());
+    make.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+    make.args(WITHOUT_SYNC).arg(LOG_SIZE).arg(format!("--datadir={}", files.display()));
+    daemon::run(&mut make);
 }
 
 struct MariadbRecipe {

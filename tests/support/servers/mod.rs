@@ -8,20 +8,27 @@
 //! that tests make there are called `buynow_test_...` and are not removed.
 
 mod daemon;
+mod galera;
 mod mariadb;
 mod postgres;
+mod standby;
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, Database, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DbErr, Statement};
 use tempfile::TempDir;
 
 use daemon::{Daemon, RunAs};
+#[allow(unused_imports, reason = "few test binaries need a cluster")]
+pub use galera::Galera;
 pub use mariadb::Mariadb;
 pub use postgres::Postgres;
+#[allow(unused_imports, reason = "few test binaries need a cluster")]
+pub use standby::PostgresPair;
 
 /// What is done to make the work of a committed transaction last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +70,8 @@ struct Own {
     _folder: TempDir,
 }
 
+/// A server that takes longer for one answer does not answer.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Another server may take a port between our look and our start.
 const STARTS_MAX: usize = 5;
 
@@ -134,6 +143,24 @@ impl Server {
     /// Executes a statement in the database that is there from the start.
     pub async fn execute(&self, sql: &str) {
         self.tries_to_execute(sql).await.unwrap();
+    }
+
+    /// The first column of the first row, a text, as the database that is there from the start
+    /// answers now; the error is why it does not.
+    pub async fn ask(&self, sql: &str) -> Result<String, String> {
+        let mut options = ConnectOptions::new(self.admin_url());
+        options.max_connections(1).acquire_timeout(ANSWER_MAX).connect_timeout(ANSWER_MAX);
+        let asking = async {
+            let admin = Database::connect(options).await?;
+            let question = Statement::from_string(admin.get_database_backend(), sql);
+            let row = admin.query_one_raw(question).await;
+            admin.close().await?;
+            row?.ok_or(DbErr::RecordNotFound(sql.to_owned()))?.try_get_by_index(0)
+        };
+        match tokio::time::timeout(ANSWER_MAX * 2, asking).await {
+            Ok(answer) => answer.map_err(|error: DbErr| error.to_string()),
+            Err(_) => Err("no answer".to_owned()),
+        }
     }
 
     pub async fn tries_to_execute(&self, sql: &str) -> Result<(), DbErr> {

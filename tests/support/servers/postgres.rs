@@ -1,13 +1,13 @@
 //! PostgreSQL from its package: a cluster of its own in a temporary folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::daemon::{self, RunAs};
 use super::{Durability, Recipe, Server, absent, programs};
 
 /// Names a server that exists.
-const VARIABLE: &str = "BUYNOW_TEST_POSTGRES";
+pub(super) const VARIABLE: &str = "BUYNOW_TEST_POSTGRES";
 /// Connections that all tests of a binary together may have; each shop takes a handful.
 const CONNECTIONS_MAX: u16 = 300;
 
@@ -32,16 +32,14 @@ impl Postgres {
         };
         let folder = run_as.folder();
         let files = folder.path().join("data");
-        let mut make = run_as.command(&initdb, folder.path());
-        make.args(["-U", "buynow", "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "-D"]);
-        daemon::run(make.arg(&files));
-        let recipe = PostgresRecipe { run_as, postgres, files, durability };
+        let recipe = PostgresRecipe { run_as, postgres, files, durability, further: &[] };
+        recipe.init(&initdb, folder.path());
         Some(Server::start(VARIABLE, folder, recipe))
     }
 }
 
 /// Where Debian keeps the programs of a server; the newest first.
-fn places() -> Vec<PathBuf> {
+pub(super) fn places() -> Vec<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let versions = versions.filter_map(|version| version.ok()?.file_name().into_string().ok());
     let mut versions: Vec<u32> = versions.filter_map(|version| version.parse().ok()).collect();
@@ -50,11 +48,21 @@ fn places() -> Vec<PathBuf> {
     versions.into_iter().map(folder).collect()
 }
 
-struct PostgresRecipe {
-    run_as: RunAs,
-    postgres: PathBuf,
-    files: PathBuf,
-    durability: Durability,
+pub(super) struct PostgresRecipe {
+    pub run_as: RunAs,
+    pub postgres: PathBuf,
+    pub files: PathBuf,
+    pub durability: Durability,
+    pub further: &'static [&'static str],
+}
+
+impl PostgresRecipe {
+    /// Makes the files of an empty server.
+    pub fn init(&self, initdb: &Path, folder: &Path) {
+        let mut init = self.run_as.command(initdb, folder);
+        init.args(["-U", "buynow", "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "-D"]);
+        daemon::run(init.arg(&self.files));
+    }
 }
 
 impl Recipe for PostgresRecipe {
@@ -71,6 +79,7 @@ impl Recipe for PostgresRecipe {
             settings.extend(["fsync=off", "full_page_writes=off", "synchronous_commit=off"]);
             settings.push("autovacuum=off");
         }
+        settings.extend(self.further);
         for setting in settings {
             command.args(["-c", setting]);
         }
@@ -78,7 +87,10 @@ impl Recipe for PostgresRecipe {
     }
 
     fn ready(&self) -> &'static str {
-        "ready to accept connections"
+        match self.files.join("standby.signal").exists() {
+            true => "ready to accept read-only connections",
+            false => "ready to accept connections",
+        }
     }
 
     fn stop_signal(&self) -> &'static str {
