@@ -241,6 +241,7 @@ impl Writer {
         loop {
             let fate = self.transact(members).await;
             let Fate::Lost(error) = &fate else { return fate };
+            crate::metrics::lost(error.code());
             match error.trouble() {
                 Trouble::Collision if collisions < self.collisions_max() => {
                     tracing::info!(%error, "the batch is tried again");
