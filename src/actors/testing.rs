@@ -1,5 +1,6 @@
-//! A shop for tests of the engine: a database of its own, journal and goods actor on arbiters of their
-//! own, a clock that stands still, and commits that fail, wait or lose their answers on command.
+//! A shop for tests of the engine: a database of its own, journal and goods actor on arbiters of
+//! their own, a clock that stands still, and commits that fail, wait or lose their answers on
+//! command.
 #![allow(clippy::unwrap_used)]
 
 use std::cell::RefCell;

@@ -81,7 +81,9 @@ async fn skip_ids(db: &DatabaseConnection) -> Result<(), sea_orm::DbErr> {
 /// Brings the present database into its one file, and finds out whether anybody has it open. One
 /// that is damaged is kept as it is.
 async fn settle(database: &Path) -> Result<(), BackupError> {
-    if !database.exists() {
+    // To open what is no database does nothing for it, and SQLite may delete its journal when that
+    // connection closes, which happens in a thread of its own and perhaps only after us.
+    if !files::begins_as_database(database) {
         return Ok(());
     }
     let settled = match copies::open_alone(database).await {

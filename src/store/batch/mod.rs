@@ -5,6 +5,7 @@
 //! each table. Called by the journal inside its transaction, by nobody else.
 
 mod blocked;
+mod goods;
 mod load;
 mod marker;
 mod save;
