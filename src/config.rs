@@ -6,6 +6,8 @@
 //! [`Config`] that `load` returned has no [`problems`].
 
 mod check;
+#[cfg(test)]
+mod cluster_tests;
 mod error;
 mod load;
 mod net;

@@ -20,7 +20,7 @@ security.master_key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1
 "#;
 
 /// Loads from a file with this text, called `config.toml`, and these variables.
-fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+pub(super) fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, text).unwrap();
@@ -34,7 +34,7 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
 }
 
 #[track_caller]
-fn refused(text: &str, variables: &[(&str, &str)], expected: &str) {
+pub(super) fn refused(text: &str, variables: &[(&str, &str)], expected: &str) {
     let error = load(text, variables).expect_err("these settings are wrong");
     assert_eq!(error, expected);
 }
@@ -479,39 +479,4 @@ fn a_database_url_is_shown_without_its_password() {
     let urls = vec!["mysql://u:p@a/shop".into(), "mysql://u:p@b/shop".into()];
     let cluster = Database { urls, ..Database::default() };
     assert_eq!(cluster.shown(), "mysql://***@a/shop, mysql://***@b/shop");
-}
-
-#[test]
-fn servers_of_a_cluster_are_listed_in_the_file_or_with_commas() {
-    let expected = ["postgres://u:p@a/shop", "postgres://u:p@b/shop"];
-    let file = format!("[database]\nurls = {expected:?}");
-    assert_eq!(load(&file, &[]).unwrap().database.servers(), expected);
-    let variable = [("BUYNOW__DATABASE__URLS", "postgres://u:p@a/shop, postgres://u:p@b/shop")];
-    assert_eq!(load("", &variable).unwrap().database.servers(), expected);
-    assert_eq!(load("", &[]).unwrap().database.servers(), ["sqlite://buynow.db"]);
-}
-
-#[test]
-fn servers_that_are_no_cluster_are_refused_without_their_passwords() {
-    for (settings, expected) in [
-        (
-            "url = \"postgres://u:pw@c/shop\"\nurls = [\"postgres://u:pw@a/shop\"]",
-            "cannot be set together with database.url: remove one of the two",
-        ),
-        (
-            "urls = [\"postgres://u:pw@a/shop\", \"mysql://u:pw@b/shop\"]",
-            "must all be servers of one kind, since they are one cluster",
-        ),
-        ("urls = [\"mysql://u:pw@a/shop\", \"mysql://u:pw@a/shop\"]", "names a server twice"),
-        (
-            "urls = [\"mysql://u:pw@a\"]",
-            "each must name a database: postgres://user:password@host/DATABASE, or mysql:// or \
-             mariadb://",
-        ),
-    ] {
-        let expected = format!("database.urls (config.toml): {expected}");
-        refused(&format!("[database]\n{settings}"), &[], &expected);
-    }
-    let error = load("[database]\nurls = \"mysql://u:pw@a/shop\"", &[]).unwrap_err();
-    assert!(!error.contains("pw"), "{error}");
 }

@@ -37,8 +37,8 @@ const POSTGRES_SESSION: &str = "\
     WHERE current_setting('synchronous_commit') = 'off'";
 
 const MYSQL_ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-/// Values that do not fit are refused, not cut; names stand in double quotes, as everywhere else. The
-/// rest as for PostgreSQL; MariaDB alone knows how
+/// Values that do not fit are refused, not cut; names stand in double quotes, as everywhere else.
+/// The rest as for PostgreSQL; MariaDB alone knows how
 /// to end a transaction that nobody goes on with. A log-in may rest for a day.
 const MYSQL_SESSION: &str = "\
     SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,\
@@ -49,9 +49,9 @@ const MYSQL_SESSION: &str = "\
 
 /// Whether a server is a node of a Galera cluster.
 const IS_GALERA: &str = "SHOW GLOBAL VARIABLES LIKE 'wsrep_on'";
-/// On Galera a read outside of a transaction, BEGIN, UPDATE and DELETE first wait until this node has
-/// applied what any other had committed by then: one message around the group. Without it one read in
-/// six after a commit elsewhere showed what had been before.
+/// On Galera a read outside of a transaction, BEGIN, UPDATE and DELETE first wait until this node
+/// has applied what any other had committed by then: one message around the group. Without it one
+/// read in six after a commit elsewhere showed what had been before.
 const GALERA_SESSION: &str = "SET SESSION wsrep_sync_wait = 3";
 
 /// Options of a pool of so many connections.

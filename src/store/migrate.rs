@@ -4,8 +4,8 @@
 //! one transaction, which takes the write lock or an advisory lock first; on MySQL and MariaDB,
 //! where a schema is not changed by transactions, a named lock is held meanwhile, and a step that
 //! was cut off in the middle is run again from its beginning. (On Galera a named lock holds on one
-//! node only: `buynow migrate` is run once there, and a server that starts only looks, [`at_start`].) What a newer binary
-//! has added is left alone.
+//! node only: `buynow migrate` is run once there, and a server that starts only looks,
+//! [`at_start`].) What a newer binary has added is left alone.
 
 use std::collections::HashSet;
 
@@ -57,8 +57,8 @@ pub async fn up(db: &DatabaseConnection) -> Result<(), MigrateError> {
     check_binary(db, env!("CARGO_PKG_VERSION")).await
 }
 
-/// What a server does at its start: runs what is missing, but on Galera only looks whether something
-/// is, since two nodes do not see each other's named locks.
+/// What a server does at its start: runs what is missing, but on Galera only looks whether
+/// something is, since two nodes do not see each other's named locks.
 pub async fn at_start(db: &DatabaseConnection) -> Result<(), MigrateError> {
     if !is_galera(db).await? {
         return up(db).await;

@@ -55,8 +55,8 @@ impl Readers {
     pub fn serve_alone(&self) -> bool {
         self.backend() == DbBackend::Sqlite
     }
-    /// Whether the database shows a row of a table, and on a cluster whether it takes writes. A node
-    /// that has lost its cluster still answers what needs no table.
+    /// Whether the database shows a row of a table, and on a cluster whether it takes writes. A
+    /// node that has lost its cluster still answers what needs no table.
     pub async fn ping(&self) -> Result<(), StoreError> {
         if let Pool::Moving(cluster) = &self.pool
             && !cluster.is_writable()
@@ -161,18 +161,5 @@ impl StreamTrait for Pool {
                 }
             }
         })
-    }
-}
-
-/// Tests of one server write through their readers, too.
-#[cfg(test)]
-impl std::ops::Deref for Pool {
-    type Target = DatabaseConnection;
-
-    fn deref(&self) -> &DatabaseConnection {
-        match self {
-            Self::One(db) => db,
-            Self::Moving(_) => panic!("a cluster has more than one pool"),
-        }
     }
 }
