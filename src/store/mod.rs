@@ -21,9 +21,11 @@ pub mod order_views;
 pub mod outbox;
 pub mod page;
 pub mod payments;
+mod readers;
 mod rows;
 pub mod seal;
 pub mod seed;
+pub mod servers;
 pub mod stock;
 pub mod wxapps;
 

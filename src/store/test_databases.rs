@@ -12,6 +12,7 @@ use std::process::Command;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::db::{Readers, open_readers, open_writer};
+use super::readers::Pool;
 
 /// Names a [`Kind`] for the tests of a process.
 const KIND: &str = "BUYNOW_TEST_DATABASE";
@@ -125,6 +126,18 @@ impl TestDatabase {
     /// A connection of its own, as another process has it.
     pub async fn stranger(&self) -> DatabaseConnection {
         open_writer(&self.url).await.unwrap()
+    }
+}
+
+/// Tests of one server write through their readers, too.
+impl std::ops::Deref for Pool {
+    type Target = DatabaseConnection;
+
+    fn deref(&self) -> &DatabaseConnection {
+        match self {
+            Self::One(db) => db,
+            Self::Moving(_) => panic!("a cluster has more than one pool"),
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Process {
     running: Option<Running>,
     /// Of its environment, over what config.toml says.
     variables: Vec<(String, String)>,
+    /// Where its database is if that is on a cluster.
+    cluster: Option<String>,
 }
 
 struct Running {
@@ -57,13 +59,25 @@ impl Process {
         Self::prepare_on(self.storage.clone(), self.sandbox.clone(), settings)
     }
 
+    /// On servers of a cluster that have an empty database of these URLs, the first of which takes
+    /// writes.
+    pub fn prepare_on_cluster(urls: &[String]) -> Self {
+        let mut process = Self::prepare_on(Storage::new(), wechat(Clock::system()), "");
+        let file = process.folder.path().join("config.toml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        let one = format!("url = \"{}\"", process.storage.url());
+        std::fs::write(file, config.replace(&one, &format!("urls = {urls:?}"))).unwrap();
+        process.cluster = urls.first().cloned();
+        process
+    }
+
     fn prepare_on(storage: Arc<Storage>, sandbox: SandboxHandle, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("http://127.0.0.1:{}", free_port());
         let database = format!("[database]\nurl = \"{}\"\n", storage.url());
         let config = config(&url, sandbox.url()) + &database + settings;
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, sandbox, url, storage, running: None, variables: Vec::new() }
+        Self { folder, sandbox, url, storage, running: None, variables: Vec::new(), cluster: None }
     }
 
     /// From its next start on, with this variable.
@@ -73,7 +87,7 @@ impl Process {
     }
 
     pub fn database_url(&self) -> String {
-        self.storage.url()
+        self.cluster.clone().unwrap_or_else(|| self.storage.url())
     }
 
     /// Serves; returns when it listens.

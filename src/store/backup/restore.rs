@@ -62,7 +62,7 @@ async fn make_ready(copy: &Partial, from: &Path, sealer: &Sealer) -> Result<Cont
     let db = copies::open_alone(copy.path()).await.map_err(store)?;
     copies::check_soundness(from, &db).await?;
     copies::check_schema(from, &db).await?;
-    let secrets = wxapps::all(&Readers(db.clone()), sealer).await;
+    let secrets = wxapps::all(&Readers::from(db.clone()), sealer).await;
     secrets.map_err(|source| BackupError::Secrets { file: from.to_owned(), source })?;
     skip_ids(&db).await.map_err(|error| BackupError::store(from, error))?;
     let contents = copies::contents(from, &db).await?;
