@@ -181,9 +181,17 @@ mod tests {
 
     #[test]
     fn every_command_has_help_of_its_own() {
-        for command in
-            ["serve", "demo", "migrate", "audit", "backup", "restore", "seed", "soak", "config check"]
-        {
+        for command in [
+            "serve",
+            "demo",
+            "migrate",
+            "audit",
+            "backup",
+            "restore",
+            "seed",
+            "soak",
+            "config check",
+        ] {
             let help = parse(&format!("buynow {command} --help")).unwrap_err();
             assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{command}");
             assert!(help.to_string().lines().count() > 6, "{help}");

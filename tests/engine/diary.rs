@@ -1,5 +1,7 @@
 //! What buyers have asked of a shop that dies, what they were told, and whether that still holds.
 
+#![allow(dead_code)]
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -36,17 +38,23 @@ pub struct Diary {
 }
 
 impl Diary {
+    /// The next turn, and its key.
+    pub fn turns(&self) -> (usize, String) {
+        let turn = self.next.replace(self.next.get() + 1);
+        (turn, format!("key-{turn}"))
+    }
+
     pub fn keys(&self) -> usize {
         self.wanted.borrow().len()
     }
 
-    fn wants(&self, key: &str, buyer: usize, body: Value) {
+    pub fn wants(&self, key: &str, buyer: usize, body: Value) {
         let round = self.round.get();
         let wanted = Wanted { round, buyer, body, order: None, paid: false, gave_up: false };
         self.wanted.borrow_mut().insert(key.to_owned(), wanted);
     }
 
-    fn change(&self, key: &str, change: impl FnOnce(&mut Wanted)) {
+    pub fn change(&self, key: &str, change: impl FnOnce(&mut Wanted)) {
         change(self.wanted.borrow_mut().get_mut(key).unwrap());
     }
 
@@ -64,8 +72,8 @@ pub async fn shop_until_it_dies(
     told: Rc<Semaphore>,
 ) {
     while diary.next.get() < TURNS_MAX {
-        let turn = diary.next.replace(diary.next.get() + 1);
-        let (key, quantity) = (format!("key-{turn}"), 1 + turn as i64 % 3);
+        let (turn, key) = diary.turns();
+        let quantity = 1 + turn as i64 % 3;
         let body = shopper.order_body(&[(skus[turn % 2], quantity)]);
         diary.wants(&key, buyer, body.clone());
         let Ok(placed) = shopper.tries_to_order(&key, body).await else { return };

@@ -8,8 +8,8 @@ mod support;
 use support::storage::Kind;
 
 mod actor_death;
-mod clock;
 mod backup;
+mod clock;
 mod crash;
 mod crash_points;
 mod diary;

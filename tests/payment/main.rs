@@ -21,9 +21,9 @@ mod prepay;
 mod races;
 mod records;
 mod refunds;
-mod storms;
 mod restored;
 mod second_host;
+mod storms;
 mod surplus;
 mod wechat;
 

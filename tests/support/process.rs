@@ -27,7 +27,9 @@ pub struct Process {
     pub folder: tempfile::TempDir,
     pub sandbox: SandboxHandle,
     pub url: String,
-    storage: Arc<Storage>,
+    database_url: String,
+    /// Of the database, when it belongs to this shop.
+    _storage: Option<Arc<Storage>>,
     running: Option<Running>,
 }
 
@@ -45,19 +47,27 @@ impl Process {
 
     /// As [`Self::prepare`], with further sections of config.toml.
     pub fn prepare_with(settings: &str) -> Self {
+        let storage = Storage::new();
+        storage.make_empty_at_once();
+        let mut shop = Self::prepare_at(&storage.url(), settings);
+        shop._storage = Some(storage);
+        shop
+    }
+
+    /// As [`Self::prepare_with`], on a database that is there.
+    pub fn prepare_at(database_url: &str, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = wechat(Clock::system());
         let url = format!("http://127.0.0.1:{}", free_port());
-        let storage = Storage::new();
-        storage.make_empty_at_once();
-        let database = format!("[database]\nurl = \"{}\"\n", storage.url());
+        let database = format!("[database]\nurl = \"{database_url}\"\n");
         let config = config(&url, sandbox.url()) + &database + settings;
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, sandbox, url, storage, running: None }
+        let database_url = database_url.to_owned();
+        Self { folder, sandbox, url, database_url, _storage: None, running: None }
     }
 
     pub fn database_url(&self) -> String {
-        self.storage.url()
+        self.database_url.clone()
     }
 
     /// Serves; returns when it listens.
