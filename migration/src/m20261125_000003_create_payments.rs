@@ -149,8 +149,6 @@ async fn refund(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("fail_code").string_len(64).null())
         .col(ColumnDef::new("tries").big_integer().not_null())
         .col(ColumnDef::new("next_at").big_integer().null())
-        .col(ColumnDef::new("claim_token").string_len(32).null())
-        .col(ColumnDef::new("claim_until").big_integer().null())
         .col(ColumnDef::new("auto_payment_id").big_integer().null())
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .col(ColumnDef::new("requested_at").big_integer().null())

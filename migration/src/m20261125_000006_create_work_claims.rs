@@ -1,5 +1,5 @@
-//! Who works on what on the engine's own account. The columns that refunds have for it stay, unused:
-//! a binary from before this step reads them.
+//! Who works on what on the engine's own account. The columns that refunds have for it stay,
+//! unused: a binary from before this step reads them.
 
 use sea_orm_migration::prelude::*;
 

@@ -277,8 +277,10 @@ fn url_problem(text: &str) -> Option<String> {
 impl Config {
     /// Whether the WeChat of this shop runs on this machine, so that no real money moves.
     pub fn has_wechat_on_this_machine(&self) -> bool {
-        let bases = [self.wechat.api_base(), self.wechat.pay_base()];
-        self.wechat.mode == Mode::Sandbox || bases.into_iter().all(is_loopback_http)
+        let wechat = &self.wechat;
+        let second = [wechat.api_base_2(), wechat.pay_base_2()].into_iter().flatten();
+        let mut bases = [wechat.api_base(), wechat.pay_base()].into_iter().chain(second);
+        wechat.mode == Mode::Sandbox || bases.all(is_loopback_http)
     }
 }
 

@@ -21,8 +21,9 @@ const ONE: Request = Request { buyer: 1, key: "a", pieces: [1, 0] };
 const ON_PAYMENT: Request = Request { buyer: 2, key: "a", pieces: [0, 1] };
 const BOTH: Request = Request { buyer: 1, key: "a", pieces: [1, 1] };
 
-/// Of an order that has a quarter of an hour: at once; when nothing sent before is in the network any more; when a repeat is too late; when
-/// the time to pay is over; when WeChat takes no money any more.
+/// Of an order that has a quarter of an hour: at once; when nothing sent before is in the network
+/// any more; when a repeat is too late; when the time to pay is over; when WeChat takes no money
+/// any more.
 const MOMENTS: &[i64] = &[0, 100, 750, 1150, 1800];
 
 pub const ONE_ATTEMPT: Scenario = Scenario {

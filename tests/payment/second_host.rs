@@ -21,8 +21,7 @@ async fn shop(wechat: &WeChat, first: String, second: String) -> TestApp {
         config.wechat.pay_base_2 = Some(second.clone());
         config.wechat.api_base_2 = Some(second);
     };
-    let storage = Storage::new();
-    let clock = wechat.clock.clone();
+    let (storage, clock) = (Storage::new(), wechat.clock.clone());
     TestApp::builder().wechat(&wechat.handle).on(storage, clock).config(two_hosts).start().await
 }
 
