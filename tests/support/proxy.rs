@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MESSAGE_MAX: usize = 16 << 20;
 /// Into a transaction by so many messages, something has been written.
 const INSIDE: u32 = 4;
+/// How long a late COMMIT may take.
+const LANDING_LOOKS_MAX: u32 = 3_000;
+const LANDING_PAUSE: Duration = Duration::from_millis(5);
 
 /// Whose protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,9 @@ pub enum Plan {
     AnswerLost,
     /// The connection breaks for the client; COMMIT is kept, and the server waits for it.
     Held,
+    /// The same, until the client is back on another connection and looks for what it has lost:
+    /// COMMIT lands then, before it can.
+    LandsLate,
     /// The connection breaks on both sides in the middle of the transaction.
     CutInside,
     /// COMMIT takes effect; then nothing comes and nothing goes, and nothing breaks.
@@ -48,7 +54,7 @@ struct Seen {
     /// Markers that were inserted on connections younger than the one that was hit last.
     fences: u32,
     /// COMMITs that were kept, then delivered, and have been answered.
-    answers: u32,
+    landed: u32,
 }
 
 struct Shared {
@@ -67,6 +73,8 @@ struct State {
     /// The line that was hit last.
     hit: u64,
     held: Option<(TcpStream, Vec<u8>)>,
+    /// What is held lands when the client comes back.
+    lands_late: bool,
 }
 
 pub struct Proxy {
@@ -128,12 +136,9 @@ impl Proxy {
         assert!(matches!(waited, Ok(Ok(_))), "the proxy never saw {what}");
     }
 
-    /// Lets the COMMIT that was kept arrive, and waits until the server has answered it.
-    pub async fn delivers(&self) {
-        let answers = self.shared.seen.borrow().answers;
-        let (mut server, commit) = self.held();
-        server.write_all(&commit).unwrap();
-        self.waits_for("an answer to COMMIT", move |seen| seen.answers > answers).await;
+    /// Waits until the COMMIT that was kept has landed.
+    pub async fn has_landed(&self) {
+        self.waits_for("an answer to the late COMMIT", |seen| seen.landed > 0).await;
     }
 
     /// The COMMIT that was kept never arrives: the server sees its client go.
@@ -181,7 +186,7 @@ impl Shared {
             match mode.load(Ordering::SeqCst) {
                 PASS if client.write_all(&bytes[..read]).is_err() => break,
                 PASS | MUTE => {}
-                KEEP => self.seen.send_modify(|seen| seen.answers += 1),
+                KEEP => self.seen.send_modify(|seen| seen.landed += 1),
                 _ => {
                     drop(server.shutdown(Shutdown::Both));
                     break;
@@ -208,6 +213,7 @@ impl Shared {
             if line.mode.load(Ordering::SeqCst) == MUTE {
                 continue;
             }
+            self.land(&line, &message);
             match self.decide(&mut line, &message) {
                 None | Some(Plan::AnswerLost) => line.server.write_all(&message)?,
                 Some(Plan::SilentAfterCommit) => {
@@ -222,7 +228,7 @@ impl Shared {
                     ));
                     self.hit();
                 }
-                Some(Plan::Held) => {
+                Some(Plan::Held | Plan::LandsLate) => {
                     let server = line.server.try_clone()?;
                     self.state.lock().unwrap().held = Some((server, message));
                     drop(line.client.shutdown(Shutdown::Both));
@@ -230,6 +236,24 @@ impl Shared {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Delivers a COMMIT that is to land late, and waits until the server has answered it.
+    fn land(&self, line: &Line, message: &[u8]) {
+        let late = {
+            let mut state = self.state.lock().unwrap();
+            let returns = state.lands_late && line.number > state.hit;
+            let speaks = self.wire.asks_after_another(message);
+            state.held.take_if(|_| returns && speaks)
+        };
+        let Some((mut server, commit)) = late else { return };
+        server.write_all(&commit).unwrap();
+        for _ in 0..LANDING_LOOKS_MAX {
+            if self.seen.borrow().landed > 0 {
+                return;
+            }
+            std::thread::sleep(LANDING_PAUSE);
         }
     }
 
@@ -259,13 +283,14 @@ impl Shared {
             return None;
         }
         state.hit = line.number;
+        state.lands_late = state.plan == Some(Plan::LandsLate);
         self.seen.send_modify(|seen| seen.fences = 0);
         match state.plan {
             Some(Plan::AnswerLost) => line.mode.store(LOSE, Ordering::SeqCst),
             Some(Plan::SilentAfterCommit | Plan::SilentBeforeCommit) => {
                 line.mode.store(MUTE, Ordering::SeqCst);
             }
-            Some(Plan::Held) => line.mode.store(KEEP, Ordering::SeqCst),
+            Some(Plan::Held | Plan::LandsLate) => line.mode.store(KEEP, Ordering::SeqCst),
             _ => {}
         }
         state.plan.take()
@@ -311,6 +336,12 @@ impl Wire {
             Self::Mysql => (message.get(3..5) == Some(&[0, 3]), 5),
         };
         if is_query { message.get(from..).unwrap_or_default() } else { &[] }
+    }
+
+    /// Whether the client looks for the session, or the batch, that it has lost.
+    fn asks_after_another(self, message: &[u8]) -> bool {
+        let words: [&[u8]; 3] = [b"pg_terminate_backend", b"IS_USED_LOCK", b"batch_marker"];
+        words.into_iter().any(|words| contains(message, words))
     }
 }
 
