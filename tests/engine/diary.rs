@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::support::process::Process;
+use crate::support::storage::Kind;
 use crate::support::{Reply, Shopper};
 
 /// A shop that has not died after so many orders is not going to.
@@ -150,8 +151,11 @@ pub async fn all_is_brought_to_its_end(shoppers: &[Shopper], diary: &Diary) {
         let (id, _) = wanted.order.unwrap();
         let cancelled = shoppers[wanted.buyer].cancels(id).await;
         let closed = cancelled.status == 409 || cancelled.body["state"] == "closed";
-        assert!(closed, "{cancelled:?}");
-        assert_eq!(shoppers[wanted.buyer].order(id).await["state"], "closed");
+        // On a database that others share, the claim of the dead has to run out first.
+        let waits = Kind::chosen() != Kind::Sqlite && cancelled.body["closing"] == true;
+        assert!(closed || waits, "{cancelled:?}");
+        let state = if closed { "closed" } else { "unpaid" };
+        assert_eq!(shoppers[wanted.buyer].order(id).await["state"], state);
     }
 }
 
