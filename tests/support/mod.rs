@@ -10,6 +10,7 @@ pub mod process;
 pub mod proxy;
 pub mod servers;
 mod shopper;
+pub mod skipped;
 pub mod storage;
 
 use std::sync::Arc;
