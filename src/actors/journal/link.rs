@@ -12,6 +12,7 @@ use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr};
 
 use crate::store::StoreError;
 use crate::store::backend::{self, Backend, Sent};
+use crate::store::batch::has_turns;
 use crate::store::db::open_writer;
 use crate::store::servers::{Servers, Stay};
 
@@ -23,12 +24,14 @@ pub(super) struct Link {
     stay: Stay,
     /// The last one that was given up; it may hold locks.
     former: Option<(Backend, Sent)>,
+    /// How many have been opened.
+    opened: u64,
 }
 
 impl Link {
     pub fn new(servers: Servers, limit: Duration) -> Self {
         let (_, stay) = servers.stay();
-        Self { servers, limit, open: None, stay, former: None }
+        Self { servers, limit, open: None, stay, former: None, opened: 0 }
     }
 
     /// The connection. A new one first ends what is left of the former on the server.
@@ -46,7 +49,18 @@ impl Link {
         let opened = bounded(patience, async move { open(&url, former).await }).await;
         let (db, backend) = opened.ok_or_else(silent)??;
         self.open = Some((db.clone(), backend));
+        self.opened += 1;
         Ok(db)
+    }
+
+    /// Says which connection is open: two answers are alike as long as it is the same.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Whether processes can take turns on it.
+    pub fn has_turns(&self) -> bool {
+        self.open.as_ref().is_some_and(|(db, _)| has_turns(db.get_database_backend()))
     }
 
     /// How long a transaction may take. On SQLite as long as it likes: there is no server that

@@ -2,6 +2,7 @@
 
 mod actor;
 mod aside;
+mod fence;
 mod handle;
 mod link;
 mod probe;
@@ -12,6 +13,7 @@ mod server_tests;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod turns;
 mod writer;
 
 pub use actor::{JournalActor, JournalSettings};

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use rand::RngCore as _;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr};
@@ -33,6 +34,9 @@ pub(super) struct Done {
     pub claims: Vec<Option<i64>>,
     pub books: Books,
     pub blocks: Option<std::ops::Range<i64>>,
+    /// How long its SKUs were waited for, and how long all that came before COMMIT took.
+    pub waited: Duration,
+    pub filling: Duration,
 }
 
 /// How a transaction ended.
@@ -89,6 +93,8 @@ impl Gate {
 pub(super) struct Transaction {
     pub settings: Rc<JournalSettings>,
     pub db: DatabaseConnection,
+    /// Begun already, to wait for its turn.
+    pub begun: Option<DatabaseTransaction>,
     pub marker: Marker,
     pub members: Rc<Members>,
     /// Whether old markers are deleted on the way.
@@ -97,10 +103,13 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    pub async fn run(self) -> End {
-        let txn = match begin_write(&self.db).await {
-            Ok(txn) => txn,
-            Err(error) => return End::Lost { error: error.into(), clean: false },
+    pub async fn run(mut self) -> End {
+        let txn = match self.begun.take() {
+            Some(txn) => txn,
+            None => match begin_write(&self.db).await {
+                Ok(txn) => txn,
+                Err(error) => return End::Lost { error: error.into(), clean: false },
+            },
         };
         let mut pooled = Vec::new();
         let end = match self.fill(&txn, &mut pooled).await {
@@ -118,6 +127,7 @@ impl Transaction {
         txn: &DatabaseTransaction,
         pooled: &mut Vec<i64>,
     ) -> Result<Done, StoreError> {
+        let started = Instant::now();
         let Members { commands, fences, claims, writes } = &*self.members;
         let now = self.settings.clock.now();
         insert_marker(txn, &self.marker, now).await?;
@@ -144,7 +154,8 @@ impl Transaction {
         if self.purge {
             purge_markers(txn, now.plus_seconds(-MARKER_SECONDS)).await?;
         }
-        Ok(Done { outcomes, claims: claimed.changed, books, blocks })
+        let (waited, filling) = (loaded.locking, started.elapsed());
+        Ok(Done { outcomes, claims: claimed.changed, books, blocks, waited, filling })
     }
 
     async fn commit(&self, txn: DatabaseTransaction, done: Done) -> End {

@@ -11,22 +11,23 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use rand::Rng as _;
-use sea_orm::{DatabaseConnection, DbErr, SqlErr};
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
 
 use super::actor::{JournalSettings, Shared};
 use super::aside::{Aside, LOOK_EVERY};
+use super::fence::fence;
 use super::link::{Link, bounded, silent};
-use super::probe::{Point, Verdict};
 use super::protocol::*;
 use super::queue::{Batch, Members, refuse};
 use super::transaction::{Done, End, Gate, Transaction, new_marker};
+use super::turns::{self, Turns};
 use crate::actors::goods::{BatchDone, HoldId, HoldToken};
 use crate::domain::books::{Books, Kept};
 use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
 use crate::store::StoreError;
 use crate::store::backend::Sent;
-use crate::store::batch::{Blocked, Marker, blocked, insert_fence, is_fenced};
+use crate::store::batch::{Blocked, Marker, blocked};
 use crate::store::db::begin_write;
 use crate::store::errors::Trouble;
 
@@ -45,6 +46,9 @@ pub(super) struct Writer {
     shared: Rc<Shared>,
     link: Link,
     aside: Aside,
+    turns: Turns,
+    /// The transaction whose turn has come, and on which connection.
+    begun: Option<(u64, DatabaseTransaction)>,
 }
 
 /// How a transaction ended.
@@ -66,7 +70,8 @@ struct Waiting {
 impl Writer {
     pub fn new(settings: JournalSettings, shared: Rc<Shared>) -> Self {
         let link = Link::new(settings.servers.clone(), settings.transaction_limit);
-        Self { settings: Rc::new(settings), shared, link, aside: Aside::default() }
+        let (aside, turns) = (Aside::default(), Turns::default());
+        Self { settings: Rc::new(settings), shared, link, aside, turns, begun: None }
     }
 
     /// Writes until the journal is drained.
@@ -76,9 +81,10 @@ impl Writer {
             if self.aside.should_look() {
                 self.look_aside().await;
             }
-            let mut batch = self.shared.queue.borrow_mut().take(self.settings.batch_max);
-            self.aside.sift(&mut batch);
+            let mut batch = Batch::default();
+            self.fill(&mut batch);
             if !batch.is_empty() {
+                self.wait_for_turn(&mut batch).await;
                 self.write(batch).await;
                 continue;
             }
@@ -86,6 +92,33 @@ impl Writer {
                 return self.link.close().await;
             }
             self.rest().await;
+        }
+    }
+
+    fn fill(&mut self, batch: &mut Batch) {
+        self.shared.queue.borrow_mut().fill(batch, self.settings.batch_max);
+        self.aside.sift(batch);
+    }
+
+    /// Where another process sells the same SKU, the batch is filled when its turn has come.
+    async fn wait_for_turn(&mut self, batch: &mut Batch) {
+        if !self.link.has_turns() {
+            return;
+        }
+        let Some(sku) = self.turns.sku(batch) else { return };
+        let Ok(db) = self.link.get().await else { return };
+        match bounded(self.link.patience(), turns::ask(db, sku)).await {
+            Some(Ok(turn)) => {
+                self.turns.came(&turn);
+                self.begun = Some((self.link.opened(), turn.txn));
+                self.fill(batch);
+            }
+            Some(Err(error)) => {
+                tracing::info!(%error, "a batch goes on without its turn");
+                self.turns.failed();
+                self.link.abandon(Sent::NoCommit);
+            }
+            None => self.link.abandon(Sent::NoCommit),
         }
     }
 
@@ -158,7 +191,7 @@ impl Writer {
         match error.trouble() {
             Trouble::Content if batch.len() > 1 => {
                 tracing::warn!(%error, members = batch.len(), "a batch is halved");
-                let (first, second) = halve(batch);
+                let (first, second) = batch.halve();
                 todo.extend([second, first]);
             }
             Trouble::Locked if batch.locked < RETRIES => {
@@ -270,17 +303,22 @@ impl Writer {
             Ok(db) => db,
             Err(error) => return Fate::Lost(error),
         };
+        let begun = self.begun.take().filter(|(on, _)| *on == self.link.opened());
         let (marker, gate) = (new_marker(), Rc::new(Gate::default()));
         let transaction = Transaction {
             settings: self.settings.clone(),
             db,
+            begun: begun.map(|(_, txn)| txn),
             marker: marker.clone(),
             members: members.clone(),
             purge: self.shared.snapshot.borrow().batches % PURGE_EVERY == 1,
             gate: gate.clone(),
         };
         match bounded(self.link.patience(), transaction.run()).await {
-            Some(End::Committed(done)) => Fate::Committed(done),
+            Some(End::Committed(done)) => {
+                self.turns.locked(done.waited, done.filling);
+                Fate::Committed(done)
+            }
             Some(End::Lost { error, clean }) => {
                 // Where writes are refused another connection may lead to another server.
                 if !clean || error.trouble() == Trouble::NotWritable {
@@ -418,47 +456,6 @@ fn part(batch: Batch) -> (Vec<Waiting>, Vec<ChangeClaim>, Vec<WriteRows>) {
     (waiting.collect(), batch.claims, batch.writes)
 }
 
-/// Entries, claims and plain writes apart first, then each in two halves.
-fn halve(mut batch: Batch) -> (Batch, Batch) {
-    let mut second = Batch::default();
-    let (entries, claims, writes) = (batch.entries.len(), batch.claims.len(), batch.writes.len());
-    if entries > 0 && claims + writes > 0 {
-        second.entries = std::mem::take(&mut batch.entries);
-        return (second, batch);
-    }
-    if claims > 0 && writes > 0 {
-        second.writes = std::mem::take(&mut batch.writes);
-        return (batch, second);
-    }
-    second.entries = batch.entries.split_off(entries / 2);
-    second.claims = batch.claims.split_off(claims / 2);
-    second.writes = batch.writes.split_off(writes / 2);
-    (batch, second)
-}
-
-/// Puts our own word where the batch's marker would stand, or learns that it stands there.
-async fn fence(
-    settings: Rc<JournalSettings>,
-    db: DatabaseConnection,
-    marker: Marker,
-) -> Result<bool, StoreError> {
-    let txn = begin_write(&db).await?;
-    match insert_fence(&txn, &marker, settings.clock.now()).await {
-        Ok(()) => {
-            txn.commit().await?;
-            match settings.probe.at(Point::AfterFence).await {
-                Verdict::GoOn => Ok(false),
-                _ => Err(DbErr::Custom("the probe lost the answer".into()).into()),
-            }
-        }
-        Err(error) if is_duplicate(&error) => {
-            txn.rollback().await?;
-            Ok(!is_fenced(&db, &marker).await?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 async fn look(db: DatabaseConnection, commands: Vec<Command>) -> Result<Blocked, StoreError> {
     let txn = begin_write(&db).await?;
     let locked = blocked(&txn, &commands).await;
@@ -471,8 +468,4 @@ async fn pause(pause: &mut Duration) {
     let share = rand::rng().random_range(50..=150);
     tokio::time::sleep(*pause * share / 100).await;
     *pause = (*pause * 2).min(PAUSE_MAX);
-}
-
-fn is_duplicate(error: &DbErr) -> bool {
-    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }

@@ -2,6 +2,7 @@
 //! payments, SKUs; ascending id in each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use entity::{
     idempotency, order, order_goods, payment, payment_attempt, refund, sku, stock_entry,
@@ -28,6 +29,8 @@ use crate::domain::time::Timestamp;
 pub struct Claims {
     /// The keys that this batch has claimed, and for which order.
     pub(super) keys: BTreeMap<KeyRef, KeyBinding>,
+    /// How long it took to have the SKUs locked.
+    pub locking: Duration,
     /// The sales of the goods as they were read, perhaps without a lock.
     pub(super) sales: BTreeMap<GoodsId, i64>,
 }
@@ -68,7 +71,9 @@ pub async fn load(
     load_orders(db, &scope, &mut books).await?;
     load_bought(db, &scope, &mut books).await?;
     load_money(db, &scope, &mut books).await?;
+    let asked = Instant::now();
     load_skus(db, &scope, &mut books).await?;
+    claims.locking = asked.elapsed();
     load_deducted(db, &scope, &mut books).await?;
     Ok((books, claims))
 }

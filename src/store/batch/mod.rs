@@ -11,11 +11,13 @@ mod marker;
 mod save;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use blocked::{Blocked, blocked};
 pub use load::{Claims, binding, each_key, load};
 pub use marker::{Marker, insert_fence, insert_marker, is_fenced, purge_markers};
 pub use save::save;
+pub use turn::{has_turns, wait_for_turn};
 
 /// SQLite takes 32,766 bound values in one statement.
 const VALUES_MAX: usize = 30_000;
