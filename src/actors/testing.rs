@@ -148,6 +148,13 @@ impl Shop {
         Self::open(Arc::new(database), queue_max, PATIENCE).await
     }
 
+    /// At a URL, on a database with nothing in it.
+    pub async fn start_at(url: String, world: World, buyers: i64) -> Self {
+        let database = TestDatabase::at(url).migrated().await;
+        fill(&database.url, &world, buyers).await;
+        Self::open(Arc::new(database), QUEUE_MAX, PATIENCE).await
+    }
+
     /// Another process on the same database. Its transactions may take so long.
     pub async fn beside(&self, limit: Duration) -> Self {
         Self::open(self.database.clone(), QUEUE_MAX, limit).await

@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod claims;
 mod connect;
 pub mod db;
+pub mod durability;
 pub mod errors;
 pub mod housekeeping;
 pub mod ids;

@@ -13,13 +13,14 @@ use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr};
 use crate::store::StoreError;
 use crate::store::backend::{self, Backend, Sent};
 use crate::store::batch::has_turns;
-use crate::store::db::open_writer;
+use crate::store::db::{is_galera, open_writer};
 use crate::store::servers::{Servers, Stay};
 
 pub(super) struct Link {
     servers: Servers,
     limit: Duration,
     open: Option<(DatabaseConnection, Backend)>,
+    is_galera: bool,
     /// For how long the server of `open` is the one to write to.
     stay: Stay,
     /// The last one that was given up; it may hold locks.
@@ -31,7 +32,7 @@ pub(super) struct Link {
 impl Link {
     pub fn new(servers: Servers, limit: Duration) -> Self {
         let (_, stay) = servers.stay();
-        Self { servers, limit, open: None, stay, former: None, opened: 0 }
+        Self { servers, limit, open: None, is_galera: false, stay, former: None, opened: 0 }
     }
 
     /// The connection. A new one first ends what is left of the former on the server.
@@ -47,7 +48,8 @@ impl Link {
         let former = self.former.clone();
         let patience = Patience { limit: Some(self.limit), ..self.patience() };
         let opened = bounded(patience, async move { open(&url, former).await }).await;
-        let (db, backend) = opened.ok_or_else(silent)??;
+        let (db, backend, is_galera) = opened.ok_or_else(silent)??;
+        self.is_galera = is_galera;
         self.open = Some((db.clone(), backend));
         self.opened += 1;
         Ok(db)
@@ -56,6 +58,11 @@ impl Link {
     /// Says which connection is open: two answers are alike as long as it is the same.
     pub fn opened(&self) -> u64 {
         self.opened
+    }
+
+    /// Whether it leads to a node of a Galera cluster.
+    pub fn is_galera(&self) -> bool {
+        self.is_galera
     }
 
     /// Whether processes can take turns on it.
@@ -111,7 +118,7 @@ impl Link {
 async fn open(
     url: &str,
     former: Option<(Backend, Sent)>,
-) -> Result<(DatabaseConnection, Backend), StoreError> {
+) -> Result<(DatabaseConnection, Backend, bool), StoreError> {
     let db = open_writer(url).await?;
     let backend = match db.get_database_backend() {
         DbBackend::Sqlite => Backend::None,
@@ -124,7 +131,8 @@ async fn open(
             Err(error) => tracing::warn!(%error, "the former connection could not be ended"),
         }
     }
-    Ok((db, backend))
+    let is_galera = is_galera(&db).await?;
+    Ok((db, backend, is_galera))
 }
 
 /// The server has not answered in time.

@@ -3,6 +3,8 @@
 mod actor;
 mod aside;
 mod fence;
+#[cfg(test)]
+mod galera_tests;
 mod handle;
 mod link;
 mod probe;

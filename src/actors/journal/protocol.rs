@@ -14,6 +14,8 @@
 //! | [`Drain`] | none | none | itself | when all is written |
 //! | [`GetSnapshot`] | [`Snapshot`] | none | itself | value |
 
+use std::time::Instant;
+
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
@@ -59,6 +61,8 @@ pub struct Submit {
     pub hold: Option<HoldToken>,
     /// Written only while this claim holds.
     pub claim: Option<Claim>,
+    /// Since when it has waited for rows that somebody keeps locked.
+    pub locked_since: Option<Instant>,
     pub reply: Reply<Outcome>,
 }
 

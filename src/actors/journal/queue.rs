@@ -36,7 +36,7 @@ impl Batch {
 
     /// Entries, claims and plain writes apart first, then each in two halves.
     pub fn halve(mut self) -> (Self, Self) {
-        let mut second = Self::default();
+        let mut second = Self { locked: self.locked, ..Self::default() };
         let (entries, claims, writes) = (self.entries.len(), self.claims.len(), self.writes.len());
         if entries > 0 && claims + writes > 0 {
             second.entries = std::mem::take(&mut self.entries);

@@ -19,11 +19,11 @@ use crate::crash::{self, CrashPoint};
 use crate::domain::books::Books;
 use crate::domain::fold::{Command, Outcome, fold, ids_needed};
 use crate::store::StoreError;
-use crate::store::batch::{Marker, insert_marker, load, purge_markers, save};
+use crate::store::batch::{Marker, certify, insert_marker, load, purge_markers, save};
 use crate::store::claims::{self, Claim};
 use crate::store::db::begin_write;
 use crate::store::errors::commit_was_refused;
-use crate::store::ids::take_blocks;
+use crate::store::ids::{take_blocks, take_free_blocks};
 
 /// Markers are kept for a day.
 const MARKER_SECONDS: i64 = 24 * 3600;
@@ -97,6 +97,8 @@ pub(super) struct Transaction {
     pub begun: Option<DatabaseTransaction>,
     pub marker: Marker,
     pub members: Rc<Members>,
+    /// Whether other nodes must be told of what is locked.
+    pub is_galera: bool,
     /// Whether old markers are deleted on the way.
     pub purge: bool,
     pub gate: Rc<Gate>,
@@ -138,7 +140,12 @@ impl Transaction {
         let wanted = self.settings.ids.blocks_wanted(needed);
         let mut blocks = None;
         if wanted > 0 {
-            blocks = Some(take_blocks(txn, wanted).await?);
+            // With enough for now, orders do not wait for another process that is taking some.
+            let later = !commands.is_empty() && self.settings.ids.has(needed);
+            blocks = match later {
+                true => take_free_blocks(txn, wanted).await?,
+                false => Some(take_blocks(txn, wanted).await?),
+            };
         }
         *pooled = self.settings.ids.draw_up_to(needed);
         books.ids = with_fresh(pooled.clone(), needed, &mut blocks);
@@ -148,6 +155,9 @@ impl Transaction {
         };
         let outcomes = commands.iter().zip(fences).map(fold_one).collect();
         save(txn, &books, &loaded, now).await?;
+        if self.is_galera {
+            certify(txn, &books, &loaded, now).await?;
+        }
         for statement in writes.iter().flat_map(|write| &write.0) {
             txn.execute_raw(statement.clone()).await?;
         }

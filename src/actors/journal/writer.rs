@@ -211,14 +211,19 @@ impl Writer {
         }
     }
 
-    /// Puts the members aside whose rows are locked; the rest goes on.
-    async fn put_aside(&mut self, mut batch: Batch) -> Option<Batch> {
+    /// Puts the members aside whose rows are locked; the rest goes on, in halves where it cannot be
+    /// seen whose they are.
+    async fn put_aside(&mut self, mut batch: Batch) -> Vec<Batch> {
         batch.locked += 1;
         let commands = batch.entries.iter().map(|entry| entry.command.clone()).collect();
         let locked = match self.look(commands).await {
             Some(locked) if !locked.is_empty() => locked,
-            // They are free by now, or something else is locked.
-            _ => return Some(batch),
+            // They are free by now, or something is locked that cannot be seen, such as a key.
+            _ if batch.len() > 1 => {
+                let (first, second) = batch.halve();
+                return vec![second, first];
+            }
+            _ => return vec![batch],
         };
         let mut is_locked = locked.commands.iter();
         let (waiting, free) = std::mem::take(&mut batch.entries)
@@ -227,7 +232,7 @@ impl Writer {
         batch.entries = free;
         let late = self.aside.put(waiting, locked);
         self.give_up(late);
-        (!batch.is_empty()).then_some(batch)
+        if batch.is_empty() { Vec::new() } else { vec![batch] }
     }
 
     /// Tries again what was put aside, as far as its rows are free.
@@ -311,6 +316,7 @@ impl Writer {
             begun: begun.map(|(_, txn)| txn),
             marker: marker.clone(),
             members: members.clone(),
+            is_galera: self.link.is_galera(),
             purge: self.shared.snapshot.borrow().batches % PURGE_EVERY == 1,
             gate: gate.clone(),
         };
@@ -320,8 +326,8 @@ impl Writer {
                 Fate::Committed(done)
             }
             Some(End::Lost { error, clean }) => {
-                // Where writes are refused another connection may lead to another server.
-                if !clean || error.trouble() == Trouble::NotWritable {
+                // Another connection may lead to another server, or forget what has changed.
+                if !clean || matches!(error.trouble(), Trouble::NotWritable | Trouble::Gone) {
                     self.link.abandon(Sent::NoCommit);
                 }
                 Fate::Lost(error)

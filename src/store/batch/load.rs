@@ -29,6 +29,8 @@ use crate::domain::time::Timestamp;
 pub struct Claims {
     /// The keys that this batch has claimed, and for which order.
     pub(super) keys: BTreeMap<KeyRef, KeyBinding>,
+    /// Goods that were locked, because something is counted for them.
+    pub(super) locked_goods: BTreeSet<i64>,
     /// How long it took to have the SKUs locked.
     pub locking: Duration,
     /// The sales of the goods as they were read, perhaps without a lock.
@@ -65,7 +67,7 @@ pub async fn load(
     find_orders_of_attempts(db, &mut scope).await?;
     load_addresses(db, &scope, &mut books).await?;
     load_lines(db, &scope, &mut books).await?;
-    load_goods(db, &scope, &mut books).await?;
+    claims.locked_goods = load_goods(db, &scope, &mut books).await?;
     let sold = books.goods.values().map(|goods| (goods.get().id, goods.get().sales));
     claims.sales = sold.collect();
     load_orders(db, &scope, &mut books).await?;

@@ -5,6 +5,7 @@
 //! each table. Called by the journal inside its transaction, by nobody else.
 
 mod blocked;
+mod certify;
 mod goods;
 mod load;
 mod marker;
@@ -14,6 +15,7 @@ mod tests;
 mod turn;
 
 pub use blocked::{Blocked, blocked};
+pub use certify::certify;
 pub use load::{Claims, binding, each_key, load};
 pub use marker::{Marker, insert_fence, insert_marker, is_fenced, purge_markers};
 pub use save::save;
