@@ -11,8 +11,9 @@ use sea_orm::{
 
 use super::super::db::{StoreError, row_lock};
 use super::goods::{goods_of, goods_to_lock};
-use super::load::{find_orders_of_attempts, scope};
-use crate::domain::fold::Command;
+use super::load::find_orders_of_attempts;
+use super::scope::Scope;
+use crate::domain::fold::{Act, Command};
 
 /// What is locked by others.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +35,10 @@ impl Blocked {
             Command::Place(place) => {
                 place.cart.items().iter().any(|item| self.skus.contains(&item.sku.get()))
             }
-            command => order_of(command).is_some_and(|order| self.orders.contains(&order)),
+            command => {
+                let sku = adjusted(command).is_some_and(|sku| self.skus.contains(&sku));
+                sku || order_of(command).is_some_and(|order| self.orders.contains(&order))
+            }
         }
     }
 
@@ -52,8 +56,19 @@ fn order_of(command: &Command) -> Option<i64> {
         Command::CloseAttempt(close) => close.order.get(),
         Command::PostponeClosing(postpone) => postpone.order.get(),
         Command::ChangeRefund(change) => change.order.get(),
+        Command::Receive(receive) => receive.order.get(),
+        Command::Remind(remind) => remind.order.get(),
+        Command::Desk(desk) => desk.act.order()?.get(),
         _ => return None,
     })
+}
+
+fn adjusted(command: &Command) -> Option<i64> {
+    let Command::Desk(desk) = command else { return None };
+    match desk.act {
+        Act::AdjustStock { sku, .. } => Some(sku.get()),
+        _ => None,
+    }
 }
 
 fn attempt_of(command: &Command) -> Option<i64> {
@@ -70,7 +85,7 @@ pub async fn blocked(
     txn: &DatabaseTransaction,
     commands: &[Command],
 ) -> Result<Blocked, StoreError> {
-    let mut scope = scope(commands);
+    let mut scope = Scope::of(commands);
     let orders_of_attempts: BTreeMap<i64, i64> =
         find_orders_of_attempts(txn, &mut scope).await?.into_iter().collect();
     let lines: Vec<(i64, i64, i64)> = order_goods::Entity::find()
@@ -90,7 +105,7 @@ pub async fn blocked(
     let mut bought = goods_of.clone();
     bought.retain(|sku, _| scope.skus.contains(sku));
     let paid = lines.iter().filter(|(order, ..)| scope.paid.contains(order));
-    let paid = paid.map(|(_, _, goods)| *goods).collect();
+    let paid = paid.map(|(_, _, goods)| *goods).chain(scope.goods.iter().copied()).collect();
     let needed_goods = goods_to_lock(&bought, &limited(txn, &bought).await?, paid);
     let orders = scope.orders.union(&scope.whole).copied().collect();
     let locked_goods = locked::<goods::Entity>(txn, needed_goods).await?;
@@ -108,6 +123,11 @@ pub async fn blocked(
             Command::Place(place) => {
                 place.cart.items().iter().any(|item| locked_skus.contains(&item.sku.get()))
             }
+            Command::Desk(desk) => match &desk.act {
+                Act::AdjustStock { sku, .. } => locked_skus.contains(&sku.get()),
+                Act::SetSale { goods, .. } => locked_goods.contains(&goods.get()),
+                _ => false,
+            },
             _ => false,
         };
         places || order.is_some_and(|order| locked_orders.contains(&order) || of_lines(order))

@@ -6,10 +6,12 @@
 
 mod blocked;
 mod certify;
+mod desk;
 mod goods;
 mod load;
 mod marker;
 mod save;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod turn;
