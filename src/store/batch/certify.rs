@@ -2,8 +2,8 @@
 //!
 //! A node lets others know of rows that were written, and of those alone. Two batches on two nodes
 //! that lock the same row and write something else on the strength of it both commit. So what a
-//! batch has locked to decide on, and not written, is written beside it: as rows of the table of
-//! markers, one for each goods or order, whose value always changes.
+//! batch has locked to decide on is written beside it: as rows of the table of markers, one for
+//! each goods or order, whose value always changes.
 
 use entity::batch_marker::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -14,7 +14,8 @@ use super::load::Claims;
 use crate::domain::books::Books;
 use crate::domain::time::Timestamp;
 
-/// Writes down the orders and goods that were locked and not changed; on Galera only.
+/// Writes down the orders and goods that were locked; on Galera only. Those that were changed too:
+/// of two batches one may change an order, and the other decide on it and leave it as it was.
 ///
 /// # Errors
 /// What the database says; a collision with another node comes at COMMIT.
@@ -24,8 +25,8 @@ pub async fn certify(
     loaded: &Claims,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let kept = books.orders.iter().filter(|(_, order)| !order.is_changed() && !order.is_new());
-    let orders = kept.map(|(id, _)| format!("order:{id}"));
+    let locked = books.orders.iter().filter(|(_, order)| !order.is_new());
+    let orders = locked.map(|(id, _)| format!("order:{id}"));
     let goods = loaded.locked_goods.iter().map(|id| format!("goods:{id}"));
     let row = |id| ActiveModel { id: Set(id), created_at: Set(now.as_millis()) };
     let rows: Vec<_> = goods.chain(orders).map(row).collect();
