@@ -95,7 +95,11 @@ pub enum Work {
         number: i64,
         fen: i64,
     },
-    Word(Word),
+    /// About this number.
+    Word {
+        number: i64,
+        word: Word,
+    },
 }
 
 /// What WeChat has said of a refund.
@@ -227,12 +231,24 @@ impl State {
                 OrderState::Unpaid(None) => 1,
                 OrderState::Unpaid(Some(closing)) => 10 + closing.reason as u8,
                 OrderState::Paid(_) => 3,
+                OrderState::Shipped { .. } => 6,
+                OrderState::Completed { .. } => 7,
                 OrderState::Closed { reason, .. } => 20 + *reason as u8,
                 OrderState::Refunded { .. } => 5,
             };
             let refunded = (order.refunded.as_fen() / 50) as u8;
-            bytes.extend([order.id.get() as u8, state, refunded]);
+            let repricing = order.repricing.is_some() as u8;
+            let tries = match &order.state {
+                OrderState::Unpaid(Some(closing)) => closing.tries.min(1) as u8,
+                _ => 0,
+            };
+            let fen = (order.amounts.pay.as_fen() / 50) as u8;
+            bytes.extend([order.id.get() as u8, state, refunded, repricing, tries, fen]);
             bytes.extend(moment(order.created_at).to_le_bytes());
+        }
+        for shipment in self.db.shipments.values() {
+            bytes.extend(shipment.lines.iter().map(|packed| packed.line.get() as u8));
+            bytes.push(u8::MAX);
         }
         for attempt in self.db.attempts.values() {
             let state = match attempt.state {
