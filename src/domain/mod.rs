@@ -8,6 +8,7 @@ pub mod admission;
 pub mod attempt;
 pub mod books;
 pub mod cart;
+pub mod digits;
 pub mod fold;
 pub mod goods;
 pub mod id;

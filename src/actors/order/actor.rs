@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::books::{KeyRef, Operation};
 use crate::domain::cart::CartItem;
+use crate::domain::digits::hexadecimal;
 use crate::domain::fold::{BeginClosing, Command, KeyClaim, Outcome, Place, Placed};
 use crate::domain::id::{AddressId, OrderId, OutTradeNo, UserId, WxappId};
 use crate::domain::money::Money;
@@ -267,7 +268,7 @@ fn request_hash(order: &PlaceOrder) -> String {
         expect_pay: order.expect_pay,
     };
     let sent = serde_json::to_vec(&sent).expect("numbers and texts are JSON");
-    hex::encode(Sha256::digest(sent))
+    hexadecimal(&Sha256::digest(sent))
 }
 
 /// A request in canonical form: these fields in this order. A change of it forgets what the keys of
