@@ -2,6 +2,7 @@
 
 mod actor;
 mod keys;
+mod lookups;
 pub mod protocol;
 #[cfg(test)]
 mod tests;
