@@ -447,7 +447,7 @@ impl Writer {
                 continue;
             }
             if let Some(listener) = listeners.get(&wxapp) {
-                listener.do_send(BatchDone { holds, skus, goods: goods.cloned().collect() });
+                listener.tell(BatchDone { holds, skus, goods: goods.cloned().collect() });
             }
         }
         replies

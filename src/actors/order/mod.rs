@@ -1,6 +1,7 @@
 //! The commands of an order's life.
 
 mod actor;
+mod gate;
 mod keys;
 mod lookups;
 pub mod protocol;
@@ -8,5 +9,6 @@ pub mod protocol;
 mod tests;
 
 pub use actor::{OrderActor, OrderDeps, Placer};
+pub use gate::Gate;
 pub use keys::KeySet;
 pub use protocol::*;
