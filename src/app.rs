@@ -110,6 +110,8 @@ pub struct App {
 impl App {
     /// Brings the database up to date and starts everything; the port is bound when it returns.
     pub async fn start(config: Config, options: Options) -> Result<Self, AppError> {
+        // Before anybody counts: who has looked up a counter keeps it.
+        let metrics = metrics();
         let listener = listen(&config, &options)?;
         let address = listener.local_addr().map_err(AppError::Server)?;
         let lock = lock(&config)?;
@@ -139,7 +141,7 @@ impl App {
             ids: engine.ids.clone(),
             ready: is_ready,
             alive: engine.alive.clone(),
-            metrics: metrics(),
+            metrics,
         }));
         let server = serve(state, demo, listener, workers, shutdown)?;
         let url = format!("http://{address}");

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::actor::JournalActor;
 use super::protocol::*;
-use crate::actors::goods::{BatchDone, HoldToken};
+use crate::actors::goods::{HoldToken, Listener};
 use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
 use crate::domain::time::Timestamp;
@@ -122,7 +122,7 @@ impl JournalHandle {
     }
 
     /// Names the goods actor of a mini-program.
-    pub fn listen(&self, wxapp: WxappId, goods: Recipient<BatchDone>) {
+    pub fn listen(&self, wxapp: WxappId, goods: Listener) {
         self.journal.do_send(Listen { wxapp, goods });
     }
 

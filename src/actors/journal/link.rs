@@ -7,7 +7,8 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, LocalBoxFuture, select};
 use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr};
 
 use crate::store::StoreError;
@@ -47,7 +48,8 @@ impl Link {
         self.stay = stay;
         let former = self.former.clone();
         let patience = Patience { limit: Some(self.limit), ..self.patience() };
-        let opened = bounded(patience, async move { open(&url, former).await }).await;
+        let opened = async move { open(&url, former).await };
+        let opened = bounded(patience, opened.boxed_local()).await;
         let (db, backend, is_galera) = opened.ok_or_else(silent)??;
         self.is_galera = is_galera;
         self.open = Some((db.clone(), backend));
@@ -157,10 +159,11 @@ impl Patience {
     }
 }
 
-/// Runs it in a task of its own. `None`: patience is at its end, and it goes on without us.
+/// Runs it in a task of its own. `None`: patience is at its end, and it goes on without us. Boxed,
+/// or futures lie in each other deeper than the compiler looks when it optimises.
 pub(super) async fn bounded<T: 'static>(
     patience: Patience,
-    work: impl Future<Output = T> + 'static,
+    work: LocalBoxFuture<'static, T>,
 ) -> Option<T> {
     let task = actix_rt::spawn(work);
     let ended = match select(task, pin!(patience.end())).await {

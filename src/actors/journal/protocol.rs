@@ -19,7 +19,7 @@ use std::time::Instant;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::actors::goods::{BatchDone, HoldToken};
+use crate::actors::goods::{HoldToken, Listener};
 use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
 use crate::store::Write;
@@ -88,7 +88,7 @@ pub struct ChangeClaim {
 #[rtype(result = "()")]
 pub struct Listen {
     pub wxapp: WxappId,
-    pub goods: Recipient<BatchDone>,
+    pub goods: Listener,
 }
 
 /// Takes no more entries, writes what is queued, closes the connection, then answers.

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use rand::Rng as _;
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
@@ -107,7 +108,7 @@ impl Writer {
         }
         let Some(sku) = self.turns.sku(batch) else { return };
         let Ok(db) = self.link.get().await else { return };
-        match bounded(self.link.patience(), turns::ask(db, sku)).await {
+        match bounded(self.link.patience(), turns::ask(db, sku).boxed_local()).await {
             Some(Ok(turn)) => {
                 self.turns.came(&turn);
                 self.begun = Some((self.link.opened(), turn.txn));
@@ -258,7 +259,7 @@ impl Writer {
     /// Which of the commands need rows that somebody has locked; `None`: the database does not say.
     async fn look(&mut self, commands: Vec<Command>) -> Option<Blocked> {
         let db = self.link.get().await.ok()?;
-        let looked = bounded(self.link.patience(), look(db, commands)).await;
+        let looked = bounded(self.link.patience(), look(db, commands).boxed_local()).await;
         match looked {
             Some(Ok(locked)) => Some(locked),
             Some(Err(error)) => {
@@ -320,7 +321,7 @@ impl Writer {
             purge: self.shared.snapshot.borrow().batches % PURGE_EVERY == 1,
             gate: gate.clone(),
         };
-        match bounded(self.link.patience(), transaction.run()).await {
+        match bounded(self.link.patience(), transaction.run().boxed_local()).await {
             Some(End::Committed(done)) => {
                 self.turns.locked(done.waited, done.filling);
                 Fate::Committed(done)
@@ -379,7 +380,7 @@ impl Writer {
     async fn try_resolve(&mut self, marker: &Marker) -> Result<bool, StoreError> {
         let db = self.link.get().await?;
         let (settings, marker) = (self.settings.clone(), marker.clone());
-        let fenced = bounded(self.link.patience(), fence(settings, db, marker)).await;
+        let fenced = bounded(self.link.patience(), fence(settings, db, marker).boxed_local()).await;
         fenced.unwrap_or_else(|| Err(silent()))
     }
 
@@ -446,7 +447,7 @@ impl Writer {
                 continue;
             }
             if let Some(listener) = listeners.get(&wxapp) {
-                listener.do_send(BatchDone { holds, skus, goods: goods.cloned().collect() });
+                listener.tell(BatchDone { holds, skus, goods: goods.cloned().collect() });
             }
         }
         replies

@@ -10,7 +10,7 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ConnectionTrait, EntityTrait, Set};
 
 use super::super::db::StoreError;
-use super::load::Claims;
+use super::keys::Claims;
 use crate::domain::books::Books;
 use crate::domain::time::Timestamp;
 

@@ -8,6 +8,8 @@ mod blocked;
 mod certify;
 mod desk;
 mod goods;
+mod insert;
+mod keys;
 mod load;
 mod marker;
 mod save;
@@ -18,7 +20,8 @@ mod turn;
 
 pub use blocked::{Blocked, blocked};
 pub use certify::certify;
-pub use load::{Claims, binding, each_key, load};
+pub use keys::{Claims, bindings, each_key};
+pub use load::load;
 pub use marker::{Marker, insert_fence, insert_marker, is_fenced, purge_markers};
 pub use save::save;
 pub use turn::{has_turns, wait_for_turn};
