@@ -190,10 +190,8 @@ async fn insert_order(txn: &DatabaseTransaction, draft: &Draft) -> Result<(), Db
         closed_at: Set(None),
         close_reason: Set(None),
         refunded_at: Set(None),
-        reprice_fen: Set(None),
-        reprice_at: Set(None),
-        reprice_by: Set(None),
         version: Set(1),
+        ..Default::default()
     })
     .exec_without_returning(txn)
     .await?;
