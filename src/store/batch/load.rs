@@ -163,6 +163,9 @@ async fn load_orders(
     }
     let rows = payment_attempt::Entity::find()
         .filter(payment_attempt::Column::OrderId.is_in(ids))
+        // As their index has them: by id alone MariaDB may walk, and lock, the whole table. Whoever
+        // locks attempts has locked their order before.
+        .order_by_asc(payment_attempt::Column::OrderId)
         .order_by_asc(payment_attempt::Column::Id)
         .lock(row_lock(db))
         .all(db)
@@ -260,6 +263,7 @@ async fn load_money(
     if !scope.refunds_of.is_empty() {
         let rows = refund::Entity::find()
             .filter(refund::Column::OrderId.is_in(scope.refunds_of.iter().copied()))
+            .order_by_asc(refund::Column::OrderId)
             .order_by_asc(refund::Column::Id)
             .lock(row_lock(db))
             .all(db)
