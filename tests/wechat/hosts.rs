@@ -9,6 +9,7 @@ use buynow::wechat::api::{ApiClient, ApiConfig};
 use buynow::wechat::login::{LoginError, code_to_session};
 use buynow::wechat::pay::{CallError, PayClient, PayConfig, PayError, UnknownCause};
 use secrecy::SecretString;
+use tokio::net::TcpSocket;
 
 use crate::pay::{refund, refund_accepted};
 use crate::stub::{Reply, Stub, merchant, number, pay_config, signed};
@@ -17,11 +18,23 @@ const CLOSE: &str = "/pay/closeorder";
 const REFUND: &str = "/secapi/pay/refund";
 const LOGIN: &str = "/sns/jscode2session";
 
-/// An address where nobody listens.
-fn dead() -> (String, u16) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    (format!("http://127.0.0.1:{port}"), port)
+/// An address where nobody listens, and nobody can while this is kept: other tests take ports, too.
+struct Dead {
+    base: String,
+    port: u16,
+    _kept: TcpSocket,
+}
+
+fn dead() -> Dead {
+    dead_at("127.0.0.1:0")
+}
+
+fn dead_at(address: &str) -> Dead {
+    let kept = TcpSocket::new_v4().unwrap();
+    kept.set_reuseaddr(true).unwrap();
+    kept.bind(address.parse().unwrap()).unwrap();
+    let port = kept.local_addr().unwrap().port();
+    Dead { base: format!("http://127.0.0.1:{port}"), port, _kept: kept }
 }
 
 /// An address where every request is taken and none is answered.
@@ -78,7 +91,8 @@ async fn until_looked_at(stub: &Stub) {
 async fn what_could_not_be_sent_goes_to_the_second_host_and_so_does_what_follows() {
     let (second, clock) = (Stub::start().await, clock());
     will_close(&second, 2);
-    let client = client(&dead().0, &second.base, &clock);
+    let dead = dead();
+    let client = client(&dead.base, &second.base, &clock);
     assert_eq!(close(&client).await, Ok(()));
     assert_eq!(close(&client).await, Ok(()));
     assert_eq!(second.asked(CLOSE).len(), 2);
@@ -90,10 +104,12 @@ async fn what_could_not_be_sent_goes_to_the_second_host_and_so_does_what_follows
 #[actix_web::test]
 async fn a_first_host_that_is_there_again_is_used_again_after_a_look() {
     let (second, clock) = (Stub::start().await, clock());
-    let (first, port) = dead();
+    let first = dead();
     will_close(&second, 9);
-    let client = client(&first, &second.base, &clock);
+    let client = client(&first.base, &second.base, &clock);
     assert_eq!(close(&client).await, Ok(()));
+    let port = first.port;
+    drop(first);
     let first = Stub::start_at(port).await;
     will_close(&first, 9);
     clock.advance(Duration::from_secs(59));
@@ -115,7 +131,8 @@ async fn a_first_host_that_is_there_again_is_used_again_after_a_look() {
 async fn a_first_host_that_is_still_away_costs_no_call() {
     let (second, clock) = (Stub::start().await, clock());
     will_close(&second, 5);
-    let client = client(&dead().0, &second.base, &clock);
+    let dead = dead();
+    let client = client(&dead.base, &second.base, &clock);
     for _ in 0..5 {
         assert_eq!(close(&client).await, Ok(()));
         clock.advance(Duration::from_secs(60));
@@ -126,7 +143,8 @@ async fn a_first_host_that_is_still_away_costs_no_call() {
 
 #[actix_web::test]
 async fn with_both_hosts_away_a_call_was_not_sent() {
-    let client = client(&dead().0, &dead().0, &clock());
+    let (one, other) = (dead(), dead());
+    let client = client(&one.base, &other.base, &clock());
     for _ in 0..5 {
         let outcome = close(&client).await;
         assert_eq!(outcome, unknown(CallError::NotSent));
@@ -137,11 +155,15 @@ async fn with_both_hosts_away_a_call_was_not_sent() {
 #[actix_web::test]
 async fn the_second_host_gives_way_to_the_first_when_it_cannot_be_reached() {
     let (second, clock) = (Stub::start().await, clock());
-    let (first, port) = dead();
+    let first = dead();
     will_close(&second, 1);
-    let client = client(&first, &second.base, &clock);
+    let client = client(&first.base, &second.base, &clock);
     assert_eq!(close(&client).await, Ok(()));
+    let address = second.base.replace("http://", "");
     second.stop().await;
+    let _second = dead_at(&address);
+    let port = first.port;
+    drop(first);
     let first = Stub::start_at(port).await;
     will_close(&first, 2);
     assert_eq!(close(&client).await, Ok(()));
@@ -210,7 +232,8 @@ async fn login_has_a_second_host_too_and_a_code_is_spent_once() {
         let (api, secret) = (ApiClient::new(&config).unwrap(), SecretString::from("secret"));
         code_to_session(&api, "wx8f3c", &secret, "0a1b").await
     };
-    assert_eq!(login(&dead().0).await.unwrap().openid, "o1");
+    let dead = dead();
+    assert_eq!(login(&dead.base).await.unwrap().openid, "o1");
     // The code may be used up: only the phone can get another one.
     assert_eq!(login(&hanging_up()).await.unwrap_err(), LoginError::Unknown);
     assert_eq!(second.asked(LOGIN).len(), 1);
