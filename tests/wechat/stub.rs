@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::http::StatusCode;
+use actix_web::http::{KeepAlive, StatusCode};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use buynow::clock::Clock;
 use buynow::domain::id::OutTradeNo;
@@ -58,6 +58,8 @@ impl Stub {
         let server = HttpServer::new(move || {
             App::new().app_data(shared.clone()).default_service(web::to(answer))
         });
+        // A connection that is kept could be answered when the stub has been stopped.
+        let server = server.keep_alive(KeepAlive::Disabled);
         let server = server.workers(1).disable_signals().listen(listener).unwrap().run();
         let handle = server.handle();
         actix_web::rt::spawn(server);
