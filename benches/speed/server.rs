@@ -13,6 +13,7 @@ use secrecy::SecretString;
 
 use super::database::{Database, Place};
 use super::one_by_one::OneByOne;
+use super::support::servers::port::free_port;
 
 /// How orders are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,10 +132,6 @@ impl Server {
 
 /// What Linux counts processor time in, on all machines of today.
 const TICKS_PER_SECOND: f64 = 100.0;
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 fn launch(kind: Kind, place: &Place, port: u16) -> Child {
     let port = port.to_string();

@@ -172,8 +172,12 @@ fn client() -> awc::Client {
     awc::Client::builder().timeout(PATIENCE).connector(connector).finish()
 }
 
+/// Outside of what the system gives to outgoing connections: one of those could sit on the port
+/// while the shop is between two starts.
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    let mut candidates = std::iter::repeat_with(|| rand::random_range(10_000..32_000));
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    candidates.by_ref().take(1_000).find(free).ok_or(std::io::ErrorKind::AddrInUse.into())
 }
 
 /// The simulated WeChat, with the mini-program that a configuration without names has.

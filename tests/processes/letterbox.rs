@@ -4,7 +4,7 @@
 use actix_web::web::{Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 
-use crate::support::process::free_port;
+use crate::support::servers::port::free_port;
 
 /// Who gets what comes.
 pub struct Letterbox(actix_web::dev::ServerHandle);

@@ -110,7 +110,7 @@ impl TestAppBuilder {
     }
     /// With a WeChat that goes on when the shop ends, and a port that stays.
     pub fn with_wechat_apart(mut self) -> Self {
-        self.config.server.port = process::free_port();
+        self.config.server.port = servers::port::free_port();
         self.port = Some(self.config.server.port);
         let wechat = process::wechat(self.clock.clone());
         self = self.wechat(&wechat);

@@ -16,6 +16,7 @@ use buynow::store::seed::{SeedFile, seed_url};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use super::servers::port::free_port;
 use super::shopper::{Reply, Shopper, call};
 use super::storage::Storage;
 
@@ -292,11 +293,6 @@ fn pass_on(stderr: impl std::io::Read, lines: &Sender<String>, kept: &Mutex<Stri
         // Nobody listens once it has started.
         drop(lines.send(line));
     }
-}
-
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// The simulated WeChat with the mini-program of a configuration that leaves all to it.

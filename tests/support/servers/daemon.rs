@@ -77,14 +77,6 @@ pub fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}\n{said}{complained}", output.status);
 }
 
-/// Outside of the range that the system hands out itself, so that a server which is started again
-/// finds its port free.
-pub fn free_port() -> u16 {
-    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let mut candidates = std::iter::repeat_with(|| rand::random_range(10_000..32_000));
-    candidates.by_ref().take(1_000).find(free).expect("no port is free")
-}
-
 /// A server that runs; killed when it is dropped.
 pub struct Daemon {
     child: Child,

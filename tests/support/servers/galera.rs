@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::daemon::{self, RunAs};
+use super::daemon::RunAs;
 use super::mariadb::{VARIABLE, init, places};
-use super::{Recipe, Server, absent, programs};
+use super::{Recipe, Server, absent, port, programs};
 
 const NODES: usize = 3;
 const LIBRARY: &str = "/usr/lib/galera/libgalera_smm.so";
@@ -110,7 +110,7 @@ struct Ports {
 
 impl Ports {
     fn free() -> Self {
-        let free = daemon::free_port;
+        let free = port::free_port;
         Self { group: free(), part: free(), all: free() }
     }
 }

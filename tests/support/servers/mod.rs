@@ -10,6 +10,7 @@
 mod daemon;
 mod galera;
 mod mariadb;
+pub mod port;
 mod postgres;
 mod standby;
 
@@ -87,7 +88,7 @@ impl Server {
     fn start(variable: &'static str, folder: TempDir, recipe: impl Recipe + 'static) -> Self {
         let mut said = String::new();
         for _ in 0..STARTS_MAX {
-            let port = daemon::free_port();
+            let port = port::free_port();
             let daemon = Daemon::spawn(recipe.serve(port), folder.path());
             match daemon.says(recipe.ready()) {
                 Ok(()) => {
