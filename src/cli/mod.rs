@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 the command did its work and found something wrong (audit, `demo --exit`);
 //! 2 it could not be done, with one line on standard error that says why.
 
+mod admin;
 mod audit;
 mod config;
 mod demo;
@@ -62,6 +63,9 @@ enum Command {
     /// Goods and SKUs are known by their codes, so loading twice changes nothing. Prints the ids
     /// as JSON. A running server shows them within a second.
     Seed(seed::SeedArgs),
+    /// Accounts of the admin site
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -112,6 +116,7 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
         Command::Migrate => system.block_on(migrate::run(config)),
         Command::Audit => system.block_on(audit::run(config)),
         Command::Seed(arguments) => system.block_on(seed::run(config, arguments)),
+        Command::Admin(command) => system.block_on(admin::run(config, command)),
         Command::Config(config::ConfigCommand::Check) => Ok(config::check(&config)),
     }
 }

@@ -74,6 +74,8 @@ numeric_id! {
     NotificationId,
     /// Word of WeChat that fits nothing we know (异常通知).
     IncidentId,
+    /// A member of staff (店员).
+    StaffId,
 }
 
 macro_rules! text_id {

@@ -16,5 +16,6 @@ pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod price;
+pub mod staff;
 pub mod stock;
 pub mod time;

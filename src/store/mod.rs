@@ -19,6 +19,7 @@ pub mod payments;
 mod rows;
 pub mod seal;
 pub mod seed;
+pub mod staff;
 pub mod stock;
 pub mod wxapps;
 

@@ -2,7 +2,8 @@
 
 use entity::wxapp::{ActiveModel, Column, Entity, Model};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Set,
 };
 use secrecy::SecretString;
 
@@ -67,6 +68,19 @@ impl From<sea_orm::DbErr> for WxappError {
 pub async fn all(readers: &Readers, sealer: &Sealer) -> Result<Vec<Wxapp>, WxappError> {
     let rows = Entity::find().all(readers.db()).await?;
     rows.into_iter().map(|row| open(row, sealer)).collect()
+}
+
+/// Ids and names of all mini-programs, by id.
+pub async fn names(readers: &Readers) -> Result<Vec<(WxappId, String)>, StoreError> {
+    let rows: Vec<(i64, String)> = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Name])
+        .order_by_asc(Column::Id)
+        .into_tuple()
+        .all(readers.db())
+        .await?;
+    let id = |id| WxappId::parse(id).map_err(|error| StoreError::row("wxapp", error));
+    rows.into_iter().map(|(number, name)| Ok((id(number)?, name))).collect()
 }
 
 /// One mini-program by its appid.

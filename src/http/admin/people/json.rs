@@ -1,0 +1,98 @@
+//! The same as JSON.
+
+use std::collections::BTreeMap;
+
+use actix_web::web::{self, Data};
+use serde::Serialize;
+
+use super::actions::{self, NewMember, NewPassword, NewRoles, NewState};
+use crate::domain::id::StaffId;
+use crate::domain::staff::Scope;
+use crate::http::AppState;
+use crate::http::admin::guard::Staff;
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, PathId};
+use crate::store::staff::{self, Member};
+
+/// A member of staff, as programs see him.
+#[derive(Serialize)]
+pub struct MemberView {
+    id: i64,
+    login: String,
+    name: String,
+    active: bool,
+    two_step: bool,
+    roles: BTreeMap<String, &'static str>,
+}
+
+impl From<Member> for MemberView {
+    fn from(member: Member) -> Self {
+        let key = |scope: &Scope| match scope {
+            Scope::All => "all".to_owned(),
+            Scope::One(id) => id.to_string(),
+        };
+        let roles = member.grants.0.iter();
+        Self {
+            roles: roles.map(|(scope, role)| (key(scope), role.as_str())).collect(),
+            id: member.id.get(),
+            active: member.disabled_at.is_none(),
+            two_step: member.totp_secret.is_some(),
+            login: member.login,
+            name: member.name,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct People {
+    items: Vec<MemberView>,
+}
+
+pub async fn list_json(app: Data<AppState>) -> Result<web::Json<People>, ApiError> {
+    let members = staff::all(&app.readers).await?;
+    Ok(web::Json(People { items: members.into_iter().map(MemberView::from).collect() }))
+}
+
+async fn view(app: &AppState, id: StaffId) -> Result<web::Json<MemberView>, ApiError> {
+    let member = staff::by_id(&app.readers, id).await?;
+    Ok(web::Json(member.ok_or_else(|| ApiError::not_found("id"))?.into()))
+}
+
+pub async fn add_json(
+    app: Data<AppState>,
+    staff: Staff,
+    Json(new): Json<NewMember>,
+) -> Result<web::Json<MemberView>, ApiError> {
+    let id = actions::add(&app, &staff, new).await?;
+    view(&app, id).await
+}
+
+pub async fn roles_json(
+    app: Data<AppState>,
+    staff: Staff,
+    id: PathId<StaffId>,
+    Json(new): Json<NewRoles>,
+) -> Result<web::Json<MemberView>, ApiError> {
+    actions::set_roles(&app, &staff, id.0, &new.roles).await?;
+    view(&app, id.0).await
+}
+
+pub async fn state_json(
+    app: Data<AppState>,
+    staff: Staff,
+    id: PathId<StaffId>,
+    Json(new): Json<NewState>,
+) -> Result<web::Json<MemberView>, ApiError> {
+    actions::set_state(&app, &staff, id.0, new.active).await?;
+    view(&app, id.0).await
+}
+
+pub async fn password_json(
+    app: Data<AppState>,
+    staff: Staff,
+    id: PathId<StaffId>,
+    Json(new): Json<NewPassword>,
+) -> Result<web::Json<MemberView>, ApiError> {
+    actions::set_password(&app, &staff, id.0, new.password).await?;
+    view(&app, id.0).await
+}

@@ -1,0 +1,247 @@
+//! API tokens: scoped, expiring, shown once, and never worth more than their maker.
+
+use std::collections::BTreeSet;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Query};
+use askama::Template;
+use serde::{Deserialize, Serialize};
+
+use super::access::{Access, Routes};
+use super::form::Form;
+use super::guard::Staff;
+use super::render::{self, Frame, Trouble};
+use crate::domain::id::WxappId;
+use crate::domain::staff::{Right, Scope};
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, text};
+use crate::http::shop::views::time;
+use crate::http::{AppState, auth};
+use crate::store::staff::tokens::{self, AdminToken};
+use crate::store::wxapps;
+
+const ACCESS: Access = Access::Everywhere(Right::Tokens);
+/// The longest a token is good for.
+const DAYS_MAX: i64 = 365;
+const DAY_SECONDS: i64 = 24 * 3600;
+
+pub fn routes(routes: &mut Routes) {
+    routes.page("/tokens", ACCESS, list);
+    routes.read("/tokens", ACCESS, list_json);
+    routes.action("/tokens", ACCESS, add_form, add_json);
+    routes.action("/tokens/{id}/revoke", ACCESS, revoke_form, revoke_json);
+}
+
+/// A token to be made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    name: String,
+    rights: Vec<String>,
+    /// Mini-program id, or `all`.
+    shop: String,
+    days: i64,
+}
+
+async fn add(app: &AppState, by: &Staff, new: NewToken) -> Result<(AdminToken, String), ApiError> {
+    let scope = scope(app, &new.shop).await?;
+    let rights = rights(by, &new.rights, scope)?;
+    if !(1..=DAYS_MAX).contains(&new.days) {
+        return Err(ApiError::invalid("days", format!("from 1 to {DAYS_MAX}")));
+    }
+    let now = app.clock.now();
+    let token = AdminToken {
+        id: app.ids.draw_one().await.map_err(ApiError::unavailable)?,
+        staff: by.id(),
+        name: text("name", &new.name, 1, 32)?,
+        rights,
+        scope,
+        created_at: now,
+        expires_at: now.plus_seconds(new.days * DAY_SECONDS),
+        used_at: None,
+    };
+    let value = auth::new_token();
+    let write = tokens::insert(app.readers.backend(), &auth::hash(&value), &token);
+    app.journal.write(write).await?;
+    Ok((token, value))
+}
+
+async fn scope(app: &AppState, shop: &str) -> Result<Scope, ApiError> {
+    if shop == "all" {
+        return Ok(Scope::All);
+    }
+    let id = shop.parse().ok().and_then(|id| WxappId::parse(id).ok());
+    let shops = wxapps::names(&app.readers).await?;
+    let known = id.filter(|id| shops.iter().any(|(shop, _)| shop == id));
+    known.map(Scope::One).ok_or_else(|| ApiError::invalid("shop", "no such mini-program"))
+}
+
+/// The rights by their names, all of them held by the maker there.
+fn rights(by: &Staff, names: &[String], scope: Scope) -> Result<BTreeSet<Right>, ApiError> {
+    let parse = |name: &String| {
+        let unknown = || ApiError::invalid("rights", format!("{name}: no such right"));
+        Right::parse(name).ok_or_else(unknown)
+    };
+    let rights: BTreeSet<Right> = names.iter().map(parse).collect::<Result<_, _>>()?;
+    if rights.is_empty() {
+        return Err(ApiError::invalid("rights", "at least one"));
+    }
+    let held = |right: &Right| match scope {
+        Scope::All => by.may_everywhere(*right),
+        Scope::One(shop) => by.may(*right, shop),
+    };
+    match rights.iter().find(|right| !held(right)) {
+        None => Ok(rights),
+        Some(right) => {
+            Err(ApiError::invalid("rights", format!("{}: you do not hold it", right.as_str())))
+        }
+    }
+}
+
+async fn revoke(app: &AppState, id: i64) -> Result<(), ApiError> {
+    let write = tokens::revoke(app.readers.backend(), id, app.clock.now());
+    Ok(app.journal.write(write).await?)
+}
+
+#[derive(Deserialize)]
+struct Done {
+    #[serde(default)]
+    done: String,
+}
+
+#[derive(Template)]
+#[template(path = "admin/tokens.html")]
+struct TokensPage {
+    frame: Frame,
+    tokens: Vec<AdminToken>,
+    shops: Vec<(WxappId, String)>,
+    rights: Vec<Right>,
+    /// The value of the token that was just made.
+    made: Option<String>,
+}
+
+async fn tokens_page(
+    app: &AppState,
+    staff: &Staff,
+    frame: Frame,
+    made: Option<String>,
+) -> Result<TokensPage, ApiError> {
+    let held = |right: &&Right| staff.may_everywhere(**right);
+    Ok(TokensPage {
+        frame,
+        tokens: tokens::all(&app.readers, app.clock.now()).await?,
+        shops: wxapps::names(&app.readers).await?,
+        rights: Right::ALL.iter().filter(held).copied().collect(),
+        made,
+    })
+}
+
+impl TokensPage {
+    fn scope_label(&self, token: &AdminToken) -> String {
+        match token.scope {
+            Scope::All => self.frame.t.all_shops.to_owned(),
+            Scope::One(id) => {
+                let shop = self.shops.iter().find(|(shop, _)| *shop == id);
+                shop.map_or_else(|| id.to_string(), |(_, name)| name.clone())
+            }
+        }
+    }
+}
+
+async fn list(
+    app: Data<AppState>,
+    staff: Staff,
+    query: Query<Done>,
+) -> Result<HttpResponse, ApiError> {
+    let notice = (query.done == "saved").then_some(staff.tongue.texts().saved);
+    let frame = Frame::of(&staff, "tokens").notice(notice);
+    render::page(&tokens_page(&app, &staff, frame, None).await?)
+}
+
+async fn add_form(app: Data<AppState>, staff: Staff, form: Form) -> Result<HttpResponse, ApiError> {
+    let new = NewToken {
+        name: form.value("name").to_owned(),
+        rights: form.values("rights").to_vec(),
+        shop: form.value("shop").to_owned(),
+        days: form.value("days").parse().unwrap_or(0),
+    };
+    let frame = Frame::of(&staff, "tokens");
+    match add(&app, &staff, new).await {
+        // Shown in the answer itself: it is nowhere to be read again.
+        Ok((_, value)) => render::page(&tokens_page(&app, &staff, frame, Some(value)).await?),
+        Err(error) if error.code() == crate::http::error::Code::InvalidRequest => {
+            let field = error.detail("field");
+            let t = frame.t;
+            let text = match field.as_str() {
+                "rights" => t.no_rights_chosen.to_owned(),
+                "name" => format!("{}: {}", t.name, t.not_valid),
+                "days" => format!("{}: {}", t.days_valid, t.not_valid),
+                _ => t.not_valid.to_owned(),
+            };
+            let frame = frame.problems(vec![Trouble::new(&field, text)]);
+            let page = tokens_page(&app, &staff, frame, None).await?;
+            render::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn revoke_form(app: Data<AppState>, id: web::Path<i64>) -> Result<HttpResponse, ApiError> {
+    revoke(&app, *id).await?;
+    Ok(render::see("/admin/tokens?done=saved"))
+}
+
+/// A token as programs see it.
+#[derive(Serialize)]
+struct TokenView {
+    id: i64,
+    name: String,
+    rights: Vec<&'static str>,
+    shop: String,
+    expires_at: String,
+    /// Its value; only in the answer to its making.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+impl TokenView {
+    fn new(token: AdminToken, value: Option<String>) -> Self {
+        Self {
+            id: token.id,
+            name: token.name,
+            rights: token.rights.iter().map(|right| right.as_str()).collect(),
+            shop: match token.scope {
+                Scope::All => "all".to_owned(),
+                Scope::One(shop) => shop.to_string(),
+            },
+            expires_at: time(token.expires_at),
+            token: value,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Tokens {
+    items: Vec<TokenView>,
+}
+
+async fn list_json(app: Data<AppState>) -> Result<web::Json<Tokens>, ApiError> {
+    let all = tokens::all(&app.readers, app.clock.now()).await?;
+    let items = all.into_iter().map(|token| TokenView::new(token, None)).collect();
+    Ok(web::Json(Tokens { items }))
+}
+
+async fn add_json(
+    app: Data<AppState>,
+    staff: Staff,
+    Json(new): Json<NewToken>,
+) -> Result<web::Json<TokenView>, ApiError> {
+    let (token, value) = add(&app, &staff, new).await?;
+    Ok(web::Json(TokenView::new(token, Some(value))))
+}
+
+async fn revoke_json(app: Data<AppState>, id: web::Path<i64>) -> Result<HttpResponse, ApiError> {
+    revoke(&app, *id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
