@@ -1,0 +1,134 @@
+//! Who may do what: the application's own table of routes x roles x mini-programs.
+
+use awc::http::Method;
+use buynow::domain::id::WxappId;
+use buynow::domain::staff::{Role, Scope};
+use buynow::http::admin::access::{Access, Entry, Face};
+use buynow::http::admin::routes;
+
+use crate::clerk::Clerk;
+use crate::support::{FIRST_SHOP, Reply, SECOND_SHOP, TestApp};
+
+/// A path of the pattern, in this mini-program, with ids that are nobody's.
+fn path(entry: &Entry, shop: i64) -> String {
+    let mut path = entry.pattern.replace("{shop}", &shop.to_string());
+    while let Some((before, rest)) = path.split_once('{') {
+        let (name, after) = rest.split_once('}').unwrap();
+        let value = if name.contains("file") { "admin.css" } else { "999999999" };
+        path = format!("{before}{value}{after}");
+    }
+    path
+}
+
+async fn ask(clerk: &Clerk<'_>, entry: &Entry, shop: i64) -> Reply {
+    let path = path(entry, shop);
+    match entry.method {
+        Method::POST => clerk.post(&path, &[]).await,
+        _ => clerk.get(&path).await,
+    }
+}
+
+/// Passed the guard: what a handler says of ids that are nobody's is its own affair.
+fn passed(reply: &Reply) -> bool {
+    let asks_again = reply.header("location").is_some_and(|to| to.starts_with("/admin/login"));
+    reply.status != 403 && !asks_again
+}
+
+fn pages() -> Vec<Entry> {
+    let table = routes().table().0;
+    table.into_iter().filter(|entry| entry.face == Face::Html).collect()
+}
+
+#[actix_web::test]
+async fn nobody_gets_in_without_a_log_in() {
+    let app = TestApp::builder().second_shop().start().await;
+    let stranger = Clerk::new(&app);
+    for entry in pages().iter().filter(|entry| entry.access != Access::Public) {
+        let reply = ask(&stranger, entry, FIRST_SHOP).await;
+        assert_eq!(reply.status, 303, "{entry:?}");
+        assert!(!passed(&reply), "{entry:?}");
+    }
+    for entry in routes().table().0.iter().filter(|entry| entry.face == Face::Json) {
+        let path = path(entry, FIRST_SHOP);
+        let reply = app.call(entry.method.clone(), &path, None, &[], None).await;
+        assert_eq!(reply.status, 401, "{entry:?}");
+        let reply = app.call(entry.method.clone(), &path, Some("made-up"), &[], None).await;
+        assert_eq!(reply.status, 401, "{entry:?}");
+    }
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn each_role_passes_where_it_has_the_right_and_nowhere_else() {
+    let app = TestApp::builder().second_shop().start().await;
+    let first = WxappId::parse(FIRST_SHOP).unwrap();
+    for role in Role::ALL {
+        for (scope, login) in [(Scope::All, "all"), (Scope::One(first), "one")] {
+            let login = format!("{}-{login}", role.as_str().replace('_', "-"));
+            let clerk = Clerk::of(&app, &login, &[(scope, *role)]).await;
+            for entry in pages().iter().filter(|entry| !ends_the_session(entry)) {
+                let here = ask(&clerk, entry, FIRST_SHOP).await;
+                let allowed = match entry.access {
+                    Access::Public | Access::LoggedIn => true,
+                    Access::Shop(right) => role.has(right),
+                    Access::Everywhere(right) => role.has(right) && scope == Scope::All,
+                };
+                assert_eq!(passed(&here), allowed, "{role:?} {scope:?} {entry:?}: {}", here.status);
+                if entry.pattern.contains("{shop}") && scope != Scope::All {
+                    let there = ask(&clerk, entry, SECOND_SHOP).await;
+                    assert_eq!(there.status, 404, "{role:?} {entry:?}");
+                }
+            }
+        }
+    }
+    app.stop().await;
+}
+
+fn ends_the_session(entry: &Entry) -> bool {
+    entry.pattern.ends_with("/logout") || entry.pattern.ends_with("/login")
+}
+
+#[actix_web::test]
+async fn every_form_of_a_right_has_its_json_twin() {
+    let table = routes().table().0;
+    let forms = table.iter().filter(|entry| entry.face == Face::Html);
+    let forms = forms.filter(|entry| entry.method == Method::POST);
+    let with_right =
+        |entry: &&Entry| matches!(entry.access, Access::Shop(_) | Access::Everywhere(_));
+    for form in forms.filter(with_right) {
+        let pattern = form.pattern.replacen("/admin", "/api/admin/v1", 1);
+        let twin = table.iter().find(|entry| {
+            entry.pattern == pattern && entry.method == form.method && entry.access == form.access
+        });
+        assert!(twin.is_some(), "{form:?}");
+    }
+}
+
+#[actix_web::test]
+async fn what_is_not_in_the_table_is_not_there() {
+    let app = TestApp::start().await;
+    let boss = Clerk::of(&app, "boss", &[(Scope::All, Role::Owner)]).await;
+    boss.get("/admin/nowhere").await.expect(404);
+    boss.get("/admin/shops/x/orders").await.expect(404);
+    boss.call(Method::PUT, "/admin/people", &[], None).await.expect(404);
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn the_menu_leads_nowhere_that_is_refused() {
+    let app = TestApp::start().await;
+    let first = WxappId::parse(FIRST_SHOP).unwrap();
+    for role in Role::ALL {
+        let login = format!("m-{}", role.as_str().replace('_', "-"));
+        let clerk = Clerk::of(&app, &login, &[(Scope::One(first), *role)]).await;
+        let page = clerk.get("/admin/me").await.expect(200);
+        for link in page.text.split("href=\"").skip(1) {
+            let link = link.split('"').next().unwrap();
+            if link.starts_with("/admin") {
+                let reply = clerk.get(link).await;
+                assert!(reply.status < 400, "{role:?} {link}: {}", reply.status);
+            }
+        }
+    }
+    app.stop().await;
+}
