@@ -2,16 +2,26 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::steps::Steps as _;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(admin_user()).await?;
-        manager.create_table(admin_grant()).await?;
-        manager.create_table(admin_session()).await?;
-        manager.create_table(admin_token()).await?;
+        manager.make_table(admin_user()).await?;
+        manager.make_table(admin_grant()).await?;
+        manager.make_table(admin_session()).await?;
+        manager.make_table(admin_token()).await?;
+        for (name, table, column) in [
+            ("admin_user_login_key", "admin_user", "login"),
+            ("admin_session_id_key", "admin_session", "id"),
+            ("admin_token_token_hash_key", "admin_token", "token_hash"),
+        ] {
+            let index = Index::create().name(name).table(table).col(column).unique().to_owned();
+            manager.make_index(index).await?;
+        }
         Ok(())
     }
 
@@ -26,7 +36,6 @@ impl MigrationTrait for Migration {
 fn admin_user() -> TableCreateStatement {
     Table::create()
         .table("admin_user")
-        .if_not_exists()
         .col(ColumnDef::new("id").big_integer().not_null())
         .col(ColumnDef::new("login").string_len(64).not_null())
         .col(ColumnDef::new("name").string_len(64).not_null())
@@ -39,7 +48,6 @@ fn admin_user() -> TableCreateStatement {
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .col(ColumnDef::new("updated_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
-        .index(Index::create().name("admin_user_login_key").col("login").unique())
         .to_owned()
 }
 
@@ -47,7 +55,6 @@ fn admin_user() -> TableCreateStatement {
 fn admin_grant() -> TableCreateStatement {
     Table::create()
         .table("admin_grant")
-        .if_not_exists()
         .col(ColumnDef::new("admin_id").big_integer().not_null())
         .col(ColumnDef::new("wxapp_id").big_integer().not_null())
         .col(ColumnDef::new("role").string_len(32).not_null())
@@ -58,7 +65,6 @@ fn admin_grant() -> TableCreateStatement {
 fn admin_session() -> TableCreateStatement {
     Table::create()
         .table("admin_session")
-        .if_not_exists()
         .col(ColumnDef::new("token_hash").string_len(64).not_null())
         .col(ColumnDef::new("id").big_integer().not_null())
         .col(ColumnDef::new("admin_id").big_integer().not_null())
@@ -70,7 +76,6 @@ fn admin_session() -> TableCreateStatement {
         .col(ColumnDef::new("expires_at").big_integer().not_null())
         .col(ColumnDef::new("revoked_at").big_integer().null())
         .primary_key(Index::create().col("token_hash"))
-        .index(Index::create().name("admin_session_id_key").col("id").unique())
         .to_owned()
 }
 
@@ -78,7 +83,6 @@ fn admin_session() -> TableCreateStatement {
 fn admin_token() -> TableCreateStatement {
     Table::create()
         .table("admin_token")
-        .if_not_exists()
         .col(ColumnDef::new("id").big_integer().not_null())
         .col(ColumnDef::new("admin_id").big_integer().not_null())
         .col(ColumnDef::new("name").string_len(64).not_null())
@@ -90,6 +94,5 @@ fn admin_token() -> TableCreateStatement {
         .col(ColumnDef::new("used_at").big_integer().null())
         .col(ColumnDef::new("revoked_at").big_integer().null())
         .primary_key(Index::create().col("id"))
-        .index(Index::create().name("admin_token_token_hash_key").col("token_hash").unique())
         .to_owned()
 }

@@ -5,17 +5,34 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use support::storage::Kind;
+
 mod asking;
+mod claims;
 mod closing;
 mod copies;
 mod desk;
 mod environments;
 mod goods_and_money;
+mod matrix;
 mod messages;
 mod notifications;
 mod prepay;
 mod races;
 mod records;
 mod refunds;
+mod restored;
+mod second_host;
+mod storms;
 mod surplus;
 mod wechat;
+
+#[test]
+fn all_of_this_on_postgresql() {
+    support::everywhere::all_tests_on(Kind::Postgres);
+}
+
+#[test]
+fn all_of_this_on_mariadb() {
+    support::everywhere::all_tests_on(Kind::Mariadb);
+}

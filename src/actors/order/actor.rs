@@ -305,8 +305,9 @@ impl Handler<CancelOrder> for OrderActor {
 fn to_place_error(error: JournalError) -> PlaceError {
     match error {
         JournalError::Busy => PlaceError::Busy,
-        JournalError::Unavailable | JournalError::Refused | JournalError::Closing => {
-            PlaceError::Unavailable
-        }
+        JournalError::Unavailable
+        | JournalError::Refused
+        | JournalError::Overtaken
+        | JournalError::Closing => PlaceError::Unavailable,
     }
 }

@@ -10,6 +10,7 @@
 //! | [`Notify`] | [`NotifyReply`] | none | transaction_id | future |
 //! | [`CloseOrder`] | [`Closed`] | [`PaymentError`] | the order | future |
 //! | [`AskWechat`] | none | [`PaymentError`] | the order | future |
+//! | [`AskAgain`] | none | [`PaymentError`] | the attempt's claim | future |
 //! | [`WorkOnRefund`] | none | [`PaymentError`] | out_refund_no | future |
 
 use actix::prelude::*;
@@ -18,7 +19,8 @@ use tracing::Span;
 
 use crate::actors::journal::JournalError;
 use crate::domain::attempt::NotPayable;
-use crate::domain::id::{OrderId, RefundId, UserId};
+use crate::domain::id::{AttemptId, OrderId, RefundId, UserId};
+use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 pub use crate::wechat::pay::RequestPayment;
 
@@ -94,10 +96,21 @@ pub struct AskWechat {
     pub span: Span,
 }
 
+/// The same for one attempt on the engine's own account: of several processes one asks.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), PaymentError>")]
+pub struct AskAgain {
+    pub order: OrderId,
+    pub attempt: AttemptId,
+    /// Nobody needs to ask again before.
+    pub next_at: Timestamp,
+}
+
 /// Asks for a refund, or how far it is.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), PaymentError>")]
 pub struct WorkOnRefund {
+    pub order: OrderId,
     pub refund: RefundId,
 }
 
@@ -110,4 +123,7 @@ pub enum PaymentError {
     Journal(#[from] JournalError),
     #[error("the journal answered something else")]
     Mismatch,
+    /// Nothing was sent: another process may have the work by now.
+    #[error("the claim has run out")]
+    Late,
 }

@@ -8,13 +8,13 @@ use entity::{
     user_address,
 };
 use futures_util::TryStreamExt as _;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait as _,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
-use super::super::db::{Readers, StoreError};
+use super::super::db::{Readers, StoreError, row_lock};
 use super::super::rows;
 use crate::domain::attempt::AttemptEvent;
 use crate::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation};
@@ -60,6 +60,12 @@ pub async fn load(
     load_skus(db, &scope, &mut books).await?;
     load_deducted(db, &scope, &mut books).await?;
     Ok((books, claims))
+}
+
+/// A sum as an integer: PostgreSQL and MySQL answer with a decimal.
+fn integer(db: &impl ConnectionTrait, sum: Expr) -> Expr {
+    let integer = if db.get_database_backend() == DbBackend::MySql { "signed" } else { "bigint" };
+    sum.cast_as(integer)
 }
 
 fn scope(commands: &[Command]) -> Scope {
@@ -115,7 +121,8 @@ async fn claim_keys(
         return Ok(Claims::default());
     }
     let rows = wanted.values().map(|(claim, order)| claim_row(claim, *order, now));
-    let on_conflict = OnConflict::new().do_nothing().to_owned();
+    // On MySQL: set a key to itself. How many rows were affected tells nothing there.
+    let on_conflict = OnConflict::new().do_nothing_on([idempotency::Column::Key]).to_owned();
     let insert = idempotency::Entity::insert_many(rows).on_conflict(on_conflict);
     match insert.exec_without_returning(db).await {
         Ok(_) | Err(DbErr::RecordNotInserted) => {}
@@ -301,7 +308,7 @@ async fn load_goods(
     let rows = goods::Entity::find()
         .filter(goods::Column::Id.is_in(ids))
         .order_by_asc(goods::Column::Id)
-        .lock_exclusive()
+        .lock(row_lock(db))
         .all(db)
         .await?;
     for row in rows {
@@ -323,7 +330,7 @@ async fn load_orders(
     let rows = order::Entity::find()
         .filter(order::Column::Id.is_in(ids.iter().copied()))
         .order_by_asc(order::Column::Id)
-        .lock_exclusive()
+        .lock(row_lock(db))
         .all(db)
         .await?;
     for row in rows {
@@ -333,7 +340,7 @@ async fn load_orders(
     let rows = payment_attempt::Entity::find()
         .filter(payment_attempt::Column::OrderId.is_in(ids))
         .order_by_asc(payment_attempt::Column::Id)
-        .lock_exclusive()
+        .lock(row_lock(db))
         .all(db)
         .await?;
     for row in rows {
@@ -365,7 +372,7 @@ async fn load_bought(
         .select_only()
         .column(order::Column::UserId)
         .column(order_goods::Column::GoodsId)
-        .column_as(order_goods::Column::Quantity.sum().cast_as("bigint"), "pieces")
+        .column_as(integer(db, order_goods::Column::Quantity.sum()), "pieces")
         .join(sea_orm::JoinType::InnerJoin, line_to_order())
         .filter(order::Column::UserId.is_in(scope.buyers.iter().copied()))
         .filter(order_goods::Column::GoodsId.is_in(limited.iter().map(|goods| goods.get())))
@@ -408,7 +415,7 @@ async fn load_money(
         let rows = refund::Entity::find()
             .filter(refund::Column::OrderId.is_in(scope.refunds_of.iter().copied()))
             .order_by_asc(refund::Column::Id)
-            .lock_exclusive()
+            .lock(row_lock(db))
             .all(db)
             .await?;
         for row in rows {
@@ -432,7 +439,7 @@ async fn load_skus(
     let rows = sku::Entity::find()
         .filter(sku::Column::Id.is_in(ids))
         .order_by_asc(sku::Column::Id)
-        .lock_exclusive()
+        .lock(row_lock(db))
         .all(db)
         .await?;
     for row in rows {
@@ -453,7 +460,7 @@ async fn load_deducted(
     let sums: Vec<(i64, i64)> = stock_entry::Entity::find()
         .select_only()
         .column(stock_entry::Column::OrderGoodsId)
-        .column_as(stock_entry::Column::Delta.sum().cast_as("bigint"), "moved")
+        .column_as(integer(db, stock_entry::Column::Delta.sum()), "moved")
         .filter(stock_entry::Column::OrderId.is_in(scope.whole.iter().copied()))
         .filter(stock_entry::Column::OrderGoodsId.is_not_null())
         .group_by(stock_entry::Column::OrderGoodsId)
