@@ -48,10 +48,11 @@ pub enum Closer {
     ToAsk {
         knew: bool,
     },
-    /// WeChat's word, not yet in the journal.
+    /// WeChat's word, not yet in the journal, and when it was asked for.
     Word {
         knew: bool,
         word: Trade,
+        at: usize,
     },
 }
 
