@@ -1,6 +1,6 @@
 //! API tokens: scoped, expiring, shown once.
 
-use buynow::domain::staff::{Role, Scope};
+use buynow::domain::staff::{Right, Role, Scope};
 use serde_json::json;
 
 use crate::clerk::{Clerk, PASSWORD};
@@ -71,7 +71,8 @@ async fn a_revoked_token_and_one_of_a_disabled_maker_are_dead() {
     let boss = Clerk::of(&app, "boss", OWNER).await;
     let second = Clerk::of(&app, "second", OWNER).await;
     let seconds = token(&second, &["staff.manage"], "all").await;
-    let first = token(&boss, &["staff.manage"], "all").await;
+    let all: Vec<&str> = Right::ALL.iter().map(|right| right.as_str()).collect();
+    let first = token(&boss, &all, "all").await;
     let people = app.get(PEOPLE, Some(&first)).await.expect(200);
     let id = people.body["items"][1]["id"].as_i64().unwrap();
     let state = format!("{PEOPLE}/{id}/state");

@@ -8,7 +8,6 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use crate::http::error::{ApiError, Code};
-use crate::http::extract::text;
 
 /// The longest form: one of 200 SKUs must fit.
 pub const FORM_MAX: usize = 256 * 1024;
@@ -16,8 +15,6 @@ pub const FORM_MAX: usize = 256 * 1024;
 const FIELDS_MAX: usize = 4_000;
 /// The field that proves that the form is one of this session.
 pub const TOKEN: &str = "form_token";
-/// The field by which a form acts once, however often it is sent.
-pub const ONCE: &str = "once";
 
 /// The fields of a form; of a field that comes several times, all values in order.
 #[derive(Debug, Clone, Default)]
@@ -44,16 +41,6 @@ impl Form {
     /// All values of a field.
     pub fn values(&self, name: &str) -> &[String] {
         self.0.get(name).map_or(&[], Vec::as_slice)
-    }
-
-    /// A trimmed text of `min` to `max` characters without control characters.
-    pub fn text(&self, name: &str, min: usize, max: usize) -> Result<String, ApiError> {
-        text(name, self.value(name), min, max)
-    }
-
-    /// Whether a box is ticked.
-    pub fn ticked(&self, name: &str) -> bool {
-        !self.value(name).is_empty()
     }
 }
 

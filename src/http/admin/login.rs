@@ -14,12 +14,10 @@ use super::render::{self, Frame, Trouble};
 use super::texts::Tongue;
 use super::throttle::Subject;
 use super::{AdminState, password, session, totp};
-use crate::domain::id::WxappId;
 use crate::http::error::ApiError;
 use crate::http::{AppState, auth, client_address};
 use crate::store::staff::sessions::{self, ABSOLUTE_SECONDS, AdminSession, Which};
 use crate::store::staff::{self, Member};
-use crate::store::wxapps;
 
 /// How much is kept of what a browser says it is, in characters.
 const CLIENT_MAX: usize = 100;
@@ -55,14 +53,10 @@ struct ConfirmPage {
     next: String,
 }
 
-/// Where somebody begins: the orders of his first mini-program.
-async fn home(app: Data<AppState>, staff: Staff) -> Result<HttpResponse, ApiError> {
-    let shops = wxapps::names(&app.readers).await?;
-    let first = shops.iter().map(|(id, _)| *id).find(|id: &WxappId| staff.reaches(*id));
-    Ok(render::see(&match first {
-        Some(id) => format!("/admin/shops/{id}/orders"),
-        None => "/admin/me".to_owned(),
-    }))
+/// Where somebody begins: the first place of his menu.
+async fn home(staff: Staff) -> HttpResponse {
+    let menu = render::menu(&staff);
+    render::see(menu.first().map_or("/admin/me", |(_, place)| place))
 }
 
 async fn show(

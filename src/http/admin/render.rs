@@ -11,7 +11,6 @@ use super::guard::{Credential, Staff};
 use super::texts::{Texts, Tongue};
 use crate::domain::staff::Right;
 use crate::domain::time::Timestamp;
-use crate::http::auth;
 use crate::http::error::{ApiError, Code};
 
 /// No script, style, image or form target but our own; nobody may put a page into a frame.
@@ -89,11 +88,6 @@ impl Frame {
     pub fn time(&self, at: &Timestamp) -> String {
         time(*at)
     }
-
-    /// A key by which a form acts once.
-    pub fn once(&self) -> String {
-        auth::new_token()
-    }
 }
 
 /// What the frame shows of the member of staff.
@@ -128,37 +122,18 @@ impl Shown {
     pub fn label(&self, place: &str) -> &'static str {
         let t = self.tongue.texts();
         match place {
-            "orders" => t.orders,
-            "incidents" => t.incidents,
             "people" => t.people,
             "tokens" => t.tokens,
-            "audit" => t.audit,
             _ => t.my_account,
         }
     }
 }
 
-/// What one may not do is not in the menu.
-fn menu(staff: &Staff) -> Vec<(&'static str, String)> {
-    let mut menu = Vec::new();
-    if let Some(shop) = staff.shop_if_named() {
-        let base = format!("/admin/shops/{}", shop.wxapp.id);
-        for (place, right) in [
-            ("orders", Right::OrdersRead),
-            ("incidents", Right::Incidents),
-            ("audit", Right::Audit),
-        ] {
-            if staff.may_here(right) {
-                menu.push((place, format!("{base}/{place}")));
-            }
-        }
-    }
-    for (place, right) in [("people", Right::Staff), ("tokens", Right::Tokens)] {
-        if staff.may_everywhere(right) {
-            menu.push((place, format!("/admin/{place}")));
-        }
-    }
-    menu
+/// The places that this member of staff may go to; what one may not do is not in the menu.
+pub fn menu(staff: &Staff) -> Vec<(&'static str, String)> {
+    let places = [("people", Right::Staff), ("tokens", Right::Tokens)];
+    let open = places.into_iter().filter(|(_, right)| staff.may_everywhere(*right));
+    open.map(|(place, _)| (place, format!("/admin/{place}"))).collect()
 }
 
 /// A page, 200.
