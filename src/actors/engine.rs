@@ -20,13 +20,13 @@ use crate::clock::Clock;
 use crate::store::Readers;
 use crate::store::ids::Ids;
 use crate::store::seal::Sealer;
+use crate::store::servers::Servers;
 
 /// Between two tries to read the bound idempotency keys.
 const KEYS_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the engine is told at its start.
 pub struct EngineSettings {
-    pub database_url: String,
     /// Entries of one commit.
     pub batch_max: usize,
     /// Entries that may wait, and messages in a mailbox.
@@ -43,6 +43,10 @@ pub struct EngineSettings {
 
 /// How long a run of the reaper may take to end when the engine stops.
 const REAPER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A server that has not finished a batch by then is taken for dead: far longer than a batch, or
+/// any lock, takes.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
 
 /// The running engine.
 pub struct Engine {
@@ -70,7 +74,8 @@ impl Engine {
         let (alive, is_alive) = watch::channel(true);
         let ids = Arc::new(Ids::new(settings.commit_wait));
         let keys = Arc::new(KeySet::default());
-        let journal = start_journal(&settings, journal_arbiter, &ids, &clock, alive);
+        let journal =
+            start_journal(&settings, readers.servers(), journal_arbiter, &ids, &clock, alive);
         let directory = Directory::new(DirectoryDeps {
             settings: settings.shop,
             readers: readers.clone(),
@@ -134,18 +139,20 @@ impl Drop for Engine {
 
 fn start_journal(
     settings: &EngineSettings,
+    servers: &Servers,
     arbiter: &Arbiter,
     ids: &Arc<Ids>,
     clock: &Clock,
     alive: watch::Sender<bool>,
 ) -> JournalHandle {
     let journal = JournalSettings {
-        url: settings.database_url.clone(),
+        servers: servers.clone(),
         batch_max: settings.batch_max,
         queue_max: settings.queue_max,
         ids: ids.clone(),
         clock: clock.clone(),
         probe: settings.probe.clone(),
+        transaction_limit: TRANSACTION_LIMIT,
         alive,
     };
     let journal =

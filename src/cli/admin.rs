@@ -72,7 +72,7 @@ pub(super) struct LoginArgs {
 pub(super) async fn run(config: Config, command: AdminCommand) -> anyhow::Result<ExitCode> {
     migrate::bring_up(&config.database).await?;
     let shown = config.database.shown();
-    let accounts = Accounts::open(config.database.url.expose_secret()).await;
+    let accounts = Accounts::open(&migrate::url_of(&config.database).await?).await;
     let accounts = accounts.with_context(|| format!("cannot open the database {shown}"))?;
     let done = act(&accounts, command).await;
     accounts.close().await.with_context(|| format!("cannot close the database {shown}"))?;

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod backend;
 pub mod backup;
 pub mod batch;
 pub mod catalogue;
@@ -20,9 +21,11 @@ pub mod order_views;
 pub mod outbox;
 pub mod page;
 pub mod payments;
+mod readers;
 mod rows;
 pub mod seal;
 pub mod seed;
+pub mod servers;
 pub mod staff;
 pub mod stock;
 pub mod wxapps;
@@ -33,5 +36,9 @@ pub use db::{Readers, StoreError, Write};
 mod outbox_tests;
 #[cfg(test)]
 mod read_tests;
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+pub(crate) mod test_databases;
 #[cfg(test)]
 pub(crate) mod testing;

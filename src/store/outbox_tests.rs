@@ -3,16 +3,16 @@ use sea_orm::{ConnectionTrait, Statement};
 
 use crate::domain::id::{NotificationId, UserId, WxappId};
 use crate::domain::time::Timestamp;
-use crate::store::db::{Readers, Write, open_readers};
+use crate::store::db::{Readers, Write};
 use crate::store::outbox::*;
+use crate::store::test_databases::TestReaders;
 
 const NOW: Timestamp = Timestamp::from_millis(100_000);
 const UNTIL: Timestamp = Timestamp::from_millis(220_000);
 
 /// An outbox with messages 1, 2 and 3, all due.
-async fn outbox() -> Readers {
-    let readers = open_readers("sqlite::memory:", 1).await.unwrap();
-    crate::store::migrate::up(readers.db()).await.unwrap();
+async fn outbox() -> TestReaders {
+    let readers = TestReaders::small().await;
     for id in 1..=3 {
         let sql = format!(
             "INSERT INTO notification (id, wxapp_id, user_id, order_id, event, ref_id, state, \
@@ -89,4 +89,19 @@ async fn a_consent_wakes_only_what_waits_for_one() {
     let (wxapp, user) = (WxappId::parse(10001).unwrap(), UserId::parse(30).unwrap());
     write(&readers, wake(readers.backend(), wxapp, user, NOW)).await;
     assert_eq!(due(&readers, NOW, 9).await.unwrap(), ids(&[1]));
+}
+
+#[tokio::test]
+async fn after_two_claims_that_ran_out_there_is_no_third_try() {
+    let readers = outbox().await;
+    assert_eq!(claims(&readers, &[1, 2], "t", NOW).await.len(), 2);
+    let second = NOW.plus_seconds(121);
+    assert_eq!(claims(&readers, &[1, 2], "u", second).await.len(), 2);
+    // What came of 2 is known this time.
+    let sent = Delivery::Sent { msg_id: None };
+    write(&readers, finish(readers.backend(), ids(&[2])[0], "u", &sent, second)).await;
+    let third = second.plus_seconds(121);
+    assert!(claims(&readers, &[1, 2], "v", third).await.is_empty());
+    assert_eq!(shown(&readers).await, ["parked unanswered 2", "sent - 2", "waiting - 0"]);
+    assert_eq!(due(&readers, third, 9).await.unwrap(), ids(&[3]));
 }

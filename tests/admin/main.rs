@@ -5,8 +5,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use support::storage::Kind;
+
 mod clerk;
 mod log_in;
 mod people;
 mod rights;
 mod tokens;
+
+#[test]
+fn all_of_this_on_postgresql() {
+    support::everywhere::all_tests_on(Kind::Postgres);
+}
+
+#[test]
+fn all_of_this_on_mariadb() {
+    support::everywhere::all_tests_on(Kind::Mariadb);
+}

@@ -76,7 +76,7 @@ async fn a_back_up_under_load_has_every_order_that_was_acknowledged_before_it_an
 
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(said.starts_with("copy.db is a verified copy of sqlite://buynow.db:\n"), "{said}");
+    assert!(said.starts_with("copy.db is a verified copy of sqlite://"), "{said}");
     let copied = numbers_in(&shop, "copy.db").await;
     let told = told.orders.borrow();
     let missing = told[..before].iter().filter(|number| !copied.contains(number)).count();
@@ -106,7 +106,7 @@ async fn a_restored_back_up_is_served_and_sells_on() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(said.contains("\n1 orders, the newest of "), "{said}");
-    assert!(said.contains("is kept as buynow.db.before-restore.\n"), "{said}");
+    assert!(said.contains(".db.before-restore.\n"), "{said}");
 
     shop.start();
     assert_eq!(shop.stock(sku).await, 9);

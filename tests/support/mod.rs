@@ -7,6 +7,7 @@
 pub mod everywhere;
 pub mod gate;
 pub mod process;
+pub mod proxy;
 pub mod servers;
 mod shopper;
 pub mod storage;

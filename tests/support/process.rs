@@ -27,8 +27,12 @@ pub struct Process {
     pub folder: tempfile::TempDir,
     pub sandbox: SandboxHandle,
     pub url: String,
-    storage: Arc<Storage>,
+    database_url: String,
+    /// Of the database, when it belongs to this shop.
+    storage: Option<Arc<Storage>>,
     running: Option<Running>,
+    /// Of its environment, over what config.toml says.
+    variables: Vec<(String, String)>,
 }
 
 struct Running {
@@ -45,19 +49,55 @@ impl Process {
 
     /// As [`Self::prepare`], with further sections of config.toml.
     pub fn prepare_with(settings: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let sandbox = wechat(Clock::system());
-        let url = format!("http://127.0.0.1:{}", free_port());
         let storage = Storage::new();
         storage.make_empty_at_once();
-        let database = format!("[database]\nurl = \"{}\"\n", storage.url());
+        let mut shop = Self::prepare_at(&storage.url(), settings);
+        shop.storage = Some(storage);
+        shop
+    }
+
+    /// As [`Self::prepare_with`], on a database that is there.
+    pub fn prepare_at(database_url: &str, settings: &str) -> Self {
+        Self::prepare_on(database_url, wechat(Clock::system()), settings)
+    }
+
+    /// Another one on the same database and with the same WeChat.
+    pub fn beside(&self, settings: &str) -> Self {
+        let mut shop = Self::prepare_on(&self.database_url, self.sandbox.clone(), settings);
+        shop.storage = self.storage.clone();
+        shop
+    }
+
+    /// On servers of a cluster that have an empty database of these URLs, the first of which takes
+    /// writes.
+    pub fn prepare_on_cluster(urls: &[String]) -> Self {
+        let process = Self::prepare_on(&urls[0], wechat(Clock::system()), "");
+        let file = process.folder.path().join("config.toml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        let one = format!("url = \"{}\"", urls[0]);
+        std::fs::write(file, config.replace(&one, &format!("urls = {urls:?}"))).unwrap();
+        process
+    }
+
+    fn prepare_on(database_url: &str, sandbox: SandboxHandle, settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("http://127.0.0.1:{}", free_port());
+        let database = format!("[database]\nurl = \"{database_url}\"\n");
         let config = config(&url, sandbox.url()) + &database + settings;
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, sandbox, url, storage, running: None }
+        let database_url = database_url.to_owned();
+        let (storage, running, variables) = (None, None, Vec::new());
+        Self { folder, sandbox, url, database_url, storage, running, variables }
+    }
+
+    /// From its next start on, with this variable.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub fn database_url(&self) -> String {
-        self.storage.url()
+        self.database_url.clone()
     }
 
     /// Serves; returns when it listens.
@@ -104,14 +144,23 @@ impl Process {
 
     /// Asks it to end, as systemd does.
     pub fn send_sigterm(&self) {
+        self.signal("TERM");
+    }
+
+    /// Stops it where it is: connections stay open and silent.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.running.as_ref().unwrap().child.id();
-        assert!(
-            Command::new("sh")
-                .args(["-c", &format!("kill -TERM {pid}")])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let kill = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status();
+        assert!(kill.unwrap().success());
     }
 
     /// Waits for the end of a process that was asked to end.
@@ -157,6 +206,7 @@ impl Process {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BUYNOW__")) {
             command.env_remove(name);
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.folder.path()).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command

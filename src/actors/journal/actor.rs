@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::FutureExt as _;
@@ -18,17 +19,20 @@ use crate::actors::goods::BatchDone;
 use crate::clock::Clock;
 use crate::domain::id::WxappId;
 use crate::store::ids::Ids;
+use crate::store::servers::Servers;
 
 /// What the journal is told at its start.
 #[derive(Clone)]
 pub struct JournalSettings {
-    pub url: String,
+    pub servers: Servers,
     pub batch_max: usize,
     /// Entries that may wait, for each of the two queues and for plain writes.
     pub queue_max: usize,
     pub ids: Arc<Ids>,
     pub clock: Clock,
     pub probe: Arc<dyn CommitProbe>,
+    /// A transaction that takes longer is left to itself, on a server.
+    pub transaction_limit: Duration,
     /// Turns false when the journal can write no more: the process must end.
     pub alive: watch::Sender<bool>,
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{
-    goods, idempotency, order, order_goods, payment, payment_attempt, refund, sku, stock_entry,
+    idempotency, order, order_goods, payment, payment_attempt, refund, sku, stock_entry,
     user_address,
 };
 use futures_util::TryStreamExt as _;
@@ -16,27 +16,36 @@ use sea_orm::{
 
 use super::super::db::{Readers, StoreError, row_lock};
 use super::super::rows;
+use super::goods::load_goods;
 use crate::domain::attempt::AttemptEvent;
 use crate::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation};
 use crate::domain::fold::{Command, KeyClaim, Place};
 use crate::domain::id::{AddressId, GoodsId, IdempotencyKey, OrderId, SkuId, UserId};
 use crate::domain::time::Timestamp;
 
-/// The keys that this batch has claimed, and for which order.
+/// What saving needs to know of the loading.
 #[derive(Debug, Default)]
-pub struct Claims(pub(super) BTreeMap<KeyRef, KeyBinding>);
+pub struct Claims {
+    /// The keys that this batch has claimed, and for which order.
+    pub(super) keys: BTreeMap<KeyRef, KeyBinding>,
+    /// The sales of the goods as they were read, perhaps without a lock.
+    pub(super) sales: BTreeMap<GoodsId, i64>,
+}
 
 /// What the commands of a batch are about.
 #[derive(Debug, Default)]
-struct Scope {
-    orders: BTreeSet<i64>,
+pub(super) struct Scope {
+    pub orders: BTreeSet<i64>,
     /// Orders whose lines, ledger and SKUs are needed too.
-    whole: BTreeSet<i64>,
+    pub whole: BTreeSet<i64>,
+    /// Orders that may become paid, which counts the sales of their goods.
+    pub paid: BTreeSet<i64>,
     attempts: BTreeSet<i64>,
     whole_attempts: BTreeSet<i64>,
+    settled_attempts: BTreeSet<i64>,
     transactions: BTreeSet<String>,
     refunds_of: BTreeSet<i64>,
-    skus: BTreeSet<i64>,
+    pub skus: BTreeSet<i64>,
     buyers: BTreeSet<i64>,
     addresses: BTreeSet<i64>,
 }
@@ -48,12 +57,14 @@ pub async fn load(
     now: Timestamp,
 ) -> Result<(Books, Claims), StoreError> {
     let mut books = Books::default();
-    let claims = claim_keys(db, commands, &mut books, now).await?;
+    let mut claims = claim_keys(db, commands, &mut books, now).await?;
     let mut scope = scope(commands);
     find_orders_of_attempts(db, &mut scope).await?;
     load_addresses(db, &scope, &mut books).await?;
     load_lines(db, &scope, &mut books).await?;
     load_goods(db, &scope, &mut books).await?;
+    let sold = books.goods.values().map(|goods| (goods.get().id, goods.get().sales));
+    claims.sales = sold.collect();
     load_orders(db, &scope, &mut books).await?;
     load_bought(db, &scope, &mut books).await?;
     load_money(db, &scope, &mut books).await?;
@@ -68,7 +79,7 @@ fn integer(db: &impl ConnectionTrait, sum: Expr) -> Expr {
     sum.cast_as(integer)
 }
 
-fn scope(commands: &[Command]) -> Scope {
+pub(super) fn scope(commands: &[Command]) -> Scope {
     let mut scope = Scope::default();
     for command in commands {
         match command {
@@ -84,6 +95,7 @@ fn scope(commands: &[Command]) -> Scope {
             },
             Command::Settle(settle) => {
                 scope.whole_attempts.insert(settle.attempt.get());
+                scope.settled_attempts.insert(settle.attempt.get());
                 scope.transactions.insert(settle.evidence.transaction.as_str().to_owned());
             }
             Command::BeginClosing(begin) => drop(scope.whole.insert(begin.order.get())),
@@ -132,7 +144,7 @@ async fn claim_keys(
     for (key, binding) in read_keys(db, wanted.keys().copied()).await? {
         let ours = wanted.get(&key).is_some_and(|(_, order)| *order == binding.result);
         if ours {
-            claims.0.insert(key, binding);
+            claims.keys.insert(key, binding);
         } else {
             books.keys.insert(key, binding);
         }
@@ -210,14 +222,14 @@ fn read_key(row: idempotency::Model) -> Result<(KeyRef, KeyBinding), StoreError>
     Ok((key, KeyBinding { request_hash: row.request_hash, result }))
 }
 
-/// A plain read: an attempt never changes its order.
-async fn find_orders_of_attempts(
+/// A plain read: an attempt never changes its order. Answers with attempts and their orders.
+pub(super) async fn find_orders_of_attempts(
     db: &impl ConnectionTrait,
     scope: &mut Scope,
-) -> Result<(), StoreError> {
+) -> Result<Vec<(i64, i64)>, StoreError> {
     let ids: Vec<i64> = scope.attempts.union(&scope.whole_attempts).copied().collect();
     if ids.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let found: Vec<(i64, i64)> = payment_attempt::Entity::find()
         .select_only()
@@ -227,14 +239,17 @@ async fn find_orders_of_attempts(
         .into_tuple()
         .all(db)
         .await?;
-    for (attempt, order) in found {
-        if scope.whole_attempts.contains(&attempt) {
-            scope.whole.insert(order);
-            scope.refunds_of.insert(order);
+    for (attempt, order) in &found {
+        if scope.whole_attempts.contains(attempt) {
+            scope.whole.insert(*order);
+            scope.refunds_of.insert(*order);
         }
-        scope.orders.insert(order);
+        if scope.settled_attempts.contains(attempt) {
+            scope.paid.insert(*order);
+        }
+        scope.orders.insert(*order);
     }
-    Ok(())
+    Ok(found)
 }
 
 /// A plain read: what the address book says at this moment is copied into the order.
@@ -280,42 +295,6 @@ async fn load_lines(
 
 fn skus_of_lines(books: &Books) -> impl Iterator<Item = SkuId> {
     books.lines.values().flatten().map(|line| line.sku)
-}
-
-/// Goods of the SKUs that are bought, and of the lines that may be sold. Locked, because a limit
-/// for each buyer is counted after the lock, and because sales are counted on them.
-async fn load_goods(
-    db: &impl ConnectionTrait,
-    scope: &Scope,
-    books: &mut Books,
-) -> Result<(), StoreError> {
-    let mut ids: BTreeSet<i64> =
-        books.lines.values().flatten().map(|line| line.goods.get()).collect();
-    if !scope.skus.is_empty() {
-        let found: Vec<i64> = sku::Entity::find()
-            .select_only()
-            .column(sku::Column::GoodsId)
-            .filter(sku::Column::Id.is_in(scope.skus.iter().copied()))
-            .distinct()
-            .into_tuple()
-            .all(db)
-            .await?;
-        ids.extend(found);
-    }
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let rows = goods::Entity::find()
-        .filter(goods::Column::Id.is_in(ids))
-        .order_by_asc(goods::Column::Id)
-        .lock(row_lock(db))
-        .all(db)
-        .await?;
-    for row in rows {
-        let goods = rows::goods::goods(row)?;
-        books.goods.insert(goods.id, Kept::loaded(goods));
-    }
-    Ok(())
 }
 
 async fn load_orders(

@@ -114,7 +114,7 @@ impl Accounts {
     }
 
     fn readers(&self) -> Readers {
-        Readers(self.0.clone())
+        Readers::from(self.0.clone())
     }
 }
 
