@@ -145,6 +145,11 @@ pub struct Engine {
     pub idempotency_days: u32,
     /// How long a cancel waits for WeChat before answering `closing`.
     pub cancel_wait_ms: u64,
+    /// How long before an unpaid order expires its buyer is told, where there is a template for it;
+    /// 0: never.
+    pub remind_before_seconds: u64,
+    /// After so many days on its way an order counts as received.
+    pub receipt_days: u32,
 }
 
 impl Default for Engine {
@@ -159,6 +164,8 @@ impl Default for Engine {
             max_lines: 50,
             idempotency_days: 7,
             cancel_wait_ms: 5_000,
+            remind_before_seconds: 300,
+            receipt_days: 10,
         }
     }
 }

@@ -214,6 +214,7 @@ fn placed(
         created_at: now,
         expires_at: now.plus_seconds(place.expire_seconds),
         state: OrderState::Unpaid(None),
+        repricing: None,
         version: 1,
     };
     let address = buynow::domain::address::Address {

@@ -3,6 +3,7 @@
 //! Money is integer fen, times are UTC milliseconds, weights are grams; every row belongs to a
 //! mini-program (`wxapp_id`). What the values of a state column mean is decided in `domain`.
 
+pub mod audit_entry;
 pub mod batch_marker;
 pub mod category;
 pub mod goods;
@@ -13,12 +14,15 @@ pub mod message_grant;
 pub mod notification;
 pub mod order;
 pub mod order_address;
+pub mod order_event;
 pub mod order_goods;
 pub mod payment;
 pub mod payment_attempt;
 pub mod refund;
 pub mod schema_info;
 pub mod session;
+pub mod shipment;
+pub mod shipment_goods;
 pub mod sku;
 pub mod stock_entry;
 pub mod user;

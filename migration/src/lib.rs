@@ -7,6 +7,7 @@ mod m20261125_000002_create_orders;
 mod m20261125_000003_create_payments;
 mod m20261125_000004_create_messages;
 mod m20261125_000005_create_housekeeping;
+mod m20261125_000010_add_order_life;
 
 pub struct Migrator;
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000003_create_payments::Migration),
             Box::new(m20261125_000004_create_messages::Migration),
             Box::new(m20261125_000005_create_housekeeping::Migration),
+            Box::new(m20261125_000010_add_order_life::Migration),
         ]
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! http ──► order ──► goods            reaper ──► payment ──► WeChat
 //!   │        └─────► journal ◄──────────────────────┘
-//!   └────► payment ──► journal        notifier ──► journal, WeChat
+//!   ├────► payment ──► journal        notifier ──► journal, WeChat
+//!   └────► desk ──► journal, payment  (functions, no actor: what staff do)
 //!                      journal ──(tells)──► goods
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! io arbiter. Any actor can be made anew from the store at any moment; [`directory`] does so.
 
 mod clockwork;
+pub mod desk;
 pub mod directory;
 pub mod engine;
 pub mod goods;

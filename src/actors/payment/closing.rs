@@ -8,7 +8,7 @@ use crate::domain::fold::{
     CloseAttempt, Command, FoundRefund, KeepIncident, Outcome, PostponeClosing, Settle, Settlement,
 };
 use crate::domain::id::OrderId;
-use crate::domain::order::{Order, OrderState};
+use crate::domain::order::Order;
 use crate::domain::payment::{IncidentReason, PaymentEvidence};
 use crate::domain::time::Timestamp;
 use crate::store::payments;
@@ -41,12 +41,12 @@ pub(super) async fn close_order(inner: &Inner, id: OrderId) -> Result<Closed, Pa
 
 /// Whether the next try is set already: a buyer who cancels again and again does not change it.
 fn is_postponed(order: &Order, now: Timestamp) -> bool {
-    matches!(&order.state, OrderState::Unpaid(Some(closing)) if now < closing.next_at)
+    order.next_try().is_some_and(|next| now < next.at)
 }
 
 async fn postpone(inner: &Inner, order: &Order) -> Result<(), PaymentError> {
-    let OrderState::Unpaid(Some(closing)) = &order.state else { return Ok(()) };
-    let tries = usize::try_from(closing.tries).unwrap_or(usize::MAX);
+    let Some(next) = order.next_try() else { return Ok(()) };
+    let tries = usize::try_from(next.tries).unwrap_or(usize::MAX);
     let pause = PAUSES.get(tries).or(PAUSES.last()).copied().unwrap_or(600);
     let next_at = inner.deps.clock.now().plus_seconds(pause);
     let command = PostponeClosing { order: order.id, next_at };

@@ -18,7 +18,7 @@ use super::super::db::{Readers, StoreError};
 use super::super::rows;
 use crate::domain::attempt::AttemptEvent;
 use crate::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation};
-use crate::domain::fold::{Command, KeyClaim, Place};
+use crate::domain::fold::{Act, Command, KeyClaim, Place};
 use crate::domain::id::{AddressId, GoodsId, IdempotencyKey, OrderId, SkuId, UserId};
 use crate::domain::time::Timestamp;
 
@@ -36,7 +36,10 @@ struct Scope {
     whole_attempts: BTreeSet<i64>,
     transactions: BTreeSet<String>,
     refunds_of: BTreeSet<i64>,
+    payments_of: BTreeSet<i64>,
     skus: BTreeSet<i64>,
+    /// With all their SKUs.
+    goods: BTreeSet<i64>,
     buyers: BTreeSet<i64>,
     addresses: BTreeSet<i64>,
 }
@@ -59,6 +62,7 @@ pub async fn load(
     load_money(db, &scope, &mut books).await?;
     load_skus(db, &scope, &mut books).await?;
     load_deducted(db, &scope, &mut books).await?;
+    super::desk::load(db, commands, &mut books).await?;
     Ok((books, claims))
 }
 
@@ -86,11 +90,36 @@ fn scope(commands: &[Command]) -> Scope {
             Command::ChangeRefund(change) => {
                 scope.orders.insert(change.order.get());
                 scope.refunds_of.insert(change.order.get());
+                if change.may_end_the_order() {
+                    scope.whole.insert(change.order.get());
+                    scope.payments_of.insert(change.order.get());
+                }
             }
             Command::KeepIncident(_) => {}
+            Command::Receive(receive) => drop(scope.orders.insert(receive.order.get())),
+            Command::Remind(remind) => drop(scope.orders.insert(remind.order.get())),
+            Command::Desk(desk) => desk_scope(&mut scope, &desk.act),
         }
     }
     scope
+}
+
+fn desk_scope(scope: &mut Scope, act: &Act) {
+    if let Some(order) = act.order().map(OrderId::get) {
+        scope.orders.insert(order);
+        if act.moves_goods() {
+            scope.whole.insert(order);
+        }
+        if act.needs_lines_and_money() {
+            scope.refunds_of.insert(order);
+            scope.payments_of.insert(order);
+        }
+    }
+    match act {
+        Act::AdjustStock { sku, .. } => drop(scope.skus.insert(sku.get())),
+        Act::SetSale { goods, .. } => drop(scope.goods.insert(goods.get())),
+        _ => {}
+    }
 }
 
 fn places(commands: &[Command]) -> impl Iterator<Item = &Place> {
@@ -284,6 +313,7 @@ async fn load_goods(
 ) -> Result<(), StoreError> {
     let mut ids: BTreeSet<i64> =
         books.lines.values().flatten().map(|line| line.goods.get()).collect();
+    ids.extend(&scope.goods);
     if !scope.skus.is_empty() {
         let found: Vec<i64> = sku::Entity::find()
             .select_only()
@@ -395,9 +425,12 @@ async fn load_money(
     scope: &Scope,
     books: &mut Books,
 ) -> Result<(), StoreError> {
-    if !scope.transactions.is_empty() {
+    if !scope.transactions.is_empty() || !scope.payments_of.is_empty() {
+        let settling = if scope.transactions.is_empty() { None } else { Some(&scope.whole) };
+        let of: BTreeSet<i64> =
+            settling.into_iter().flatten().chain(&scope.payments_of).copied().collect();
         let any = Condition::any()
-            .add(payment::Column::OrderId.is_in(scope.whole.iter().copied()))
+            .add(payment::Column::OrderId.is_in(of))
             .add(payment::Column::TransactionId.is_in(scope.transactions.iter().cloned()));
         for row in payment::Entity::find().filter(any).all(db).await? {
             let payment = rows::payments::payment(row)?;
@@ -426,11 +459,15 @@ async fn load_skus(
 ) -> Result<(), StoreError> {
     let mut ids = scope.skus.clone();
     ids.extend(skus_of_lines(books).map(SkuId::get));
-    if ids.is_empty() {
+    if ids.is_empty() && scope.goods.is_empty() {
         return Ok(());
     }
+    let mut any = Condition::any().add(sku::Column::Id.is_in(ids));
+    if !scope.goods.is_empty() {
+        any = any.add(sku::Column::GoodsId.is_in(scope.goods.iter().copied()));
+    }
     let rows = sku::Entity::find()
-        .filter(sku::Column::Id.is_in(ids))
+        .filter(any)
         .order_by_asc(sku::Column::Id)
         .lock_exclusive()
         .all(db)

@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md; the fold works on it; [`save`] writes what has become of it, one statement for
 //! each table. Called by the journal inside its transaction, by nobody else.
 
+mod desk;
 mod load;
 mod marker;
 mod save;
