@@ -147,7 +147,6 @@ const INDEXES: &[(&str, &str, &[&str])] = &[
     ("audit_entry_wxapp_id_id_idx", "audit_entry", &["wxapp_id", "id"]),
     // For the reaper, and for what staff list and look for.
     ("order_state_shipped_at_idx", "order", &["state", "shipped_at"]),
-    ("order_wxapp_id_created_at_id_idx", "order", &["wxapp_id", "created_at", "id"]),
     ("order_wxapp_id_state_created_at_id_idx", "order", &["wxapp_id", "state", "created_at", "id"]),
     ("order_wxapp_id_paid_at_id_idx", "order", &["wxapp_id", "paid_at", "id"]),
     ("order_address_wxapp_id_phone_idx", "order_address", &["wxapp_id", "phone"]),

@@ -1,9 +1,9 @@
 //! Express companies (快递公司): the codes by which parcels are told to WeChat.
 //!
-//! Source: the codes of WeChat's own list, `POST /cgi-bin/express/delivery/open_msg/get_delivery_list`
-//! ("获取运力id列表"), which `upload_shipping_info` takes as `express_company`; the common ones, by how
-//! much they carry. The documentation's examples show SF, YTO, ZTO, EMS and BEST; the others are as
-//! shops use them. [`OTHER`] is ours: a carrier that is not listed, under a name that staff type.
+//! Source: WeChat's own list, `/cgi-bin/express/delivery/open_msg/get_delivery_list`, whose codes
+//! `upload_shipping_info` takes as `express_company`; the common ones, by how much they carry. SF,
+//! YTO, ZTO and EMS stand in the documentation's examples; the others are as shops use them, not
+//! fetched from WeChat. [`OTHER`] is ours: a carrier that is not listed, under a name that staff type.
 
 /// A company and its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

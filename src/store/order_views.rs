@@ -32,9 +32,7 @@ pub enum ListState {
 }
 
 impl ListState {
-    /// How many states there are.
-    pub const COUNT: usize = 6;
-    const ALL: [Self; Self::COUNT] =
+    pub const ALL: [Self; 6] =
         [Self::Unpaid, Self::Paid, Self::Shipped, Self::Completed, Self::Closed, Self::Refunded];
 
     pub fn as_str(self) -> &'static str {

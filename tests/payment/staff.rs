@@ -129,7 +129,10 @@ async fn an_incident_is_ended_once_with_a_reason() {
     let app = TestApp::start().await;
     let sku = app.a_sku(100, 9).await;
     let alice = app.shopper("alice").await;
-    let order = alice.buys(sku, 1).await.expect(201).order_id();
+    silent(&app);
+    let placed = alice.buys(sku, 1).await.expect(201);
+    alice.pays(placed.payment()).await;
+    let order = placed.order_id();
     let mut notice =
         Notify::of(&latest_number(&app)).forged(Forge { amount: Some(99), ..Forge::default() });
     notice.times = 1;

@@ -95,7 +95,7 @@ pub struct AskWechat {
     pub span: Span,
 }
 
-/// Asks WeChat about every attempt of an order, whatever its state, and settles money that it shows.
+/// Asks WeChat about every attempt of an order, in whatever state, and settles money that it shows.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Vec<Inquired>, PaymentError>")]
 pub struct Inquire {

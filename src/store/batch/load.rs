@@ -107,13 +107,9 @@ fn scope(commands: &[Command]) -> Scope {
 fn desk_scope(scope: &mut Scope, act: &Act) {
     if let Some(order) = act.order().map(OrderId::get) {
         scope.orders.insert(order);
-        if act.moves_goods() {
-            scope.whole.insert(order);
-        }
-        if act.needs_lines_and_money() {
-            scope.refunds_of.insert(order);
-            scope.payments_of.insert(order);
-        }
+        scope.whole.extend(act.moves_goods().then_some(order));
+        scope.refunds_of.extend(act.needs_lines_and_money().then_some(order));
+        scope.payments_of.extend(act.needs_lines_and_money().then_some(order));
     }
     match act {
         Act::AdjustStock { sku, .. } => drop(scope.skus.insert(sku.get())),
@@ -426,9 +422,8 @@ async fn load_money(
     books: &mut Books,
 ) -> Result<(), StoreError> {
     if !scope.transactions.is_empty() || !scope.payments_of.is_empty() {
-        let settling = if scope.transactions.is_empty() { None } else { Some(&scope.whole) };
-        let of: BTreeSet<i64> =
-            settling.into_iter().flatten().chain(&scope.payments_of).copied().collect();
+        let settling = (!scope.transactions.is_empty()).then_some(&scope.whole);
+        let of = settling.into_iter().flatten().chain(&scope.payments_of).copied();
         let any = Condition::any()
             .add(payment::Column::OrderId.is_in(of))
             .add(payment::Column::TransactionId.is_in(scope.transactions.iter().cloned()));

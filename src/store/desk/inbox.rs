@@ -198,7 +198,9 @@ pub async fn audit_log(
         reason: row.reason,
         at: Timestamp::from_millis(row.created_at),
     };
-    let rows: Vec<AuditRow> = select.all(readers.db()).await?.into_iter().map(row).collect();
+    let own = |row: &audit_entry::Model| row.wxapp_id == wxapp.get();
+    let rows = select.all(readers.db()).await?.into_iter().filter(own);
+    let rows: Vec<AuditRow> = rows.map(row).collect();
     Ok(Page::cut(rows, limit, |row| After { key: row.id, id: row.id }))
 }
 
@@ -207,13 +209,14 @@ pub(super) fn audit_select(
     about: Option<Subject>,
     after: Option<After>,
 ) -> Select<audit_entry::Entity> {
-    let mut select =
-        audit_entry::Entity::find().filter(audit_entry::Column::WxappId.eq(wxapp.get()));
-    if let Some(about) = about {
-        select = select
+    // All entries about one thing are of one mini-program, which is looked at when they are read.
+    let select = audit_entry::Entity::find();
+    let mut select = match about {
+        Some(about) => select
             .filter(audit_entry::Column::Subject.eq(about.kind()))
-            .filter(audit_entry::Column::SubjectId.eq(about.id()));
-    }
+            .filter(audit_entry::Column::SubjectId.eq(about.id())),
+        None => select.filter(audit_entry::Column::WxappId.eq(wxapp.get())),
+    };
     if let Some(after) = after {
         select = select.filter(audit_entry::Column::Id.lt(after.id));
     }

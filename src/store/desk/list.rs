@@ -77,7 +77,7 @@ pub async fn orders(
     let key = filter.key();
     let mut rows = Vec::new();
     for one in each_state(filter) {
-        let page = select(wxapp, filter, one, by_sku, after);
+        let page = select(wxapp, filter, &one, by_sku, after);
         rows.extend(page.limit(u64::from(limit) + 1).all(readers.db()).await?);
     }
     let place = |row: &order::Model| match key {
@@ -90,17 +90,14 @@ pub async fn orders(
     Ok(Page { items: staff_orders(readers, page.items).await?, next: page.next })
 }
 
-/// One query for each state, so that a rare one is found along its index; one when all are wanted.
-fn each_state(filter: &OrderFilter) -> Vec<Option<ListState>> {
-    let mut states: Vec<ListState> = Vec::new();
-    for state in &filter.states {
-        if !states.contains(state) {
-            states.push(*state);
-        }
-    }
-    match states.len() {
-        0 | ListState::COUNT => vec![None],
-        _ => states.into_iter().map(Some).collect(),
+/// One query for each state, so that each is found along its index, however rare it is. By time of
+/// payment it is one for all of them.
+fn each_state(filter: &OrderFilter) -> Vec<Vec<ListState>> {
+    let wanted = |state: &ListState| filter.states.is_empty() || filter.states.contains(state);
+    let states: Vec<ListState> = ListState::ALL.into_iter().filter(wanted).collect();
+    match filter.key() {
+        order::Column::PaidAt => vec![states],
+        _ => states.into_iter().map(|state| vec![state]).collect(),
     }
 }
 
@@ -117,19 +114,20 @@ async fn how(readers: &Readers, sku: SkuId) -> Result<BySku, StoreError> {
     Ok(if rare { BySku::Rare(sku) } else { BySku::Common(sku) })
 }
 
-/// Rows of one state, or of all, behind a place in the list.
+/// Rows in these states behind a place in the list.
 pub(super) fn select(
     wxapp: WxappId,
     filter: &OrderFilter,
-    state: Option<ListState>,
+    states: &[ListState],
     by_sku: Option<BySku>,
     after: Option<After>,
 ) -> Select<order::Entity> {
     let key = filter.key();
     let mut orders = order::Entity::find().filter(order::Column::WxappId.eq(wxapp.get()));
-    if let Some(state) = state {
-        orders = orders.filter(order::Column::State.eq(state.as_str()));
-    }
+    orders = match states {
+        [state] => orders.filter(order::Column::State.eq(state.as_str())),
+        _ => orders.filter(order::Column::State.is_in(states.iter().map(|state| state.as_str()))),
+    };
     for (column, span) in
         [(order::Column::CreatedAt, filter.created), (order::Column::PaidAt, filter.paid)]
     {

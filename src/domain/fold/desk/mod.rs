@@ -1,8 +1,8 @@
 //! What staff do, decided like everything else: on the rows, all or nothing.
 //!
-//! One command for all of it, because all of it is alike: somebody of the staff, perhaps a one-time
-//! key, an action, an entry in the audit log in the same commit. An action with a key that has acted
-//! before changes nothing and says so.
+//! One command for all of it, because all of it is alike: somebody of the staff, perhaps a
+//! one-time key, an action, an entry in the audit log in the same commit. An action with a key that
+//! has acted before changes nothing and says so.
 
 mod money;
 mod order;
