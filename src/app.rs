@@ -334,6 +334,7 @@ fn engine_settings(
     sandbox: Option<&SandboxHandle>,
     public_url: String,
 ) -> EngineSettings {
+    // The simulation stands for both hosts of WeChat.
     let base = |live: &str| sandbox.map_or(live, SandboxHandle::url).to_owned();
     let shop = ShopSettings {
         stock_refresh_ms: signed(config.engine.stock_refresh_ms),
@@ -342,10 +343,14 @@ fn engine_settings(
         mailbox: config.engine.queue_max,
         public_url,
         pay_base: base(config.wechat.pay_base()),
+        pay_base_2: config.wechat.pay_base_2().map(base),
         api_base: base(config.wechat.api_base()),
+        api_base_2: config.wechat.api_base_2().map(base),
         connect_timeout: config.wechat.connect_timeout(),
         call_timeout: config.wechat.call_timeout(),
         refund_timeout: config.wechat.refund_timeout(),
+        claim_seconds: signed(config.engine.claim_seconds),
+        call_seconds: signed(config.wechat.longest_call_seconds()),
         miniprogram_state: match config.wxapp.miniprogram_state {
             config::MiniprogramState::Developer => MiniProgramState::Developer,
             config::MiniprogramState::Trial => MiniProgramState::Trial,
@@ -370,6 +375,8 @@ fn engine_settings(
         notifier: NotifierSettings {
             grant_wait_seconds: signed(config.notifier.grant_wait_seconds),
             tries_max: i64::from(config.notifier.tries_max),
+            claim_seconds: signed(config.engine.claim_seconds),
+            call_seconds: signed(config.wechat.longest_call_seconds()),
         },
         ticks: options.ticking.then(|| Ticks {
             reaper: Duration::from_millis(config.reaper.poll_ms),

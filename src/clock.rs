@@ -22,8 +22,23 @@ enum Source {
 impl Clock {
     /// The machine's time at the start, then monotonic time since, corrected by [`ClockSync`].
     pub fn system() -> Self {
+        Self::system_off_by(0)
+    }
+
+    /// As [`Clock::system`] on a machine whose time has jumped ahead; for tests.
+    pub fn system_ahead(by: Duration) -> Self {
+        Self::system_off_by(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// As [`Clock::system`] on a machine whose time is behind; for tests.
+    pub fn system_behind(by: Duration) -> Self {
+        Self::system_off_by(-i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn system_off_by(off_ms: i64) -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let base_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+        let base_ms = base_ms.saturating_add(off_ms);
         Self(Arc::new(Source::System {
             started: Instant::now(),
             base_ms,

@@ -150,6 +150,8 @@ pub struct Engine {
     pub remind_before_seconds: u64,
     /// After so many days on its way an order counts as received.
     pub receipt_days: u32,
+    /// How long a piece of work stays the process's own that took it up.
+    pub claim_seconds: u64,
 }
 
 impl Default for Engine {
@@ -166,6 +168,7 @@ impl Default for Engine {
             cancel_wait_ms: 5_000,
             remind_before_seconds: 300,
             receipt_days: 10,
+            claim_seconds: 120,
         }
     }
 }
@@ -224,6 +227,10 @@ pub struct Wechat {
     pub api_base: Option<String>,
     /// Base of payment; see [`Wechat::pay_base`].
     pub pay_base: Option<String>,
+    /// Called while `api_base` cannot be reached; see [`Wechat::api_base_2`].
+    pub api_base_2: Option<String>,
+    /// Called while `pay_base` cannot be reached; see [`Wechat::pay_base_2`].
+    pub pay_base_2: Option<String>,
     pub connect_timeout_ms: u64,
     pub call_timeout_ms: u64,
     pub refund_timeout_ms: u64,
@@ -235,6 +242,8 @@ impl Default for Wechat {
             mode: Mode::default(),
             api_base: None,
             pay_base: None,
+            api_base_2: None,
+            pay_base_2: None,
             connect_timeout_ms: 5_000,
             call_timeout_ms: 10_000,
             refund_timeout_ms: 20_000,
@@ -251,6 +260,20 @@ impl Wechat {
     pub fn pay_base(&self) -> &str {
         base_or(self.pay_base.as_deref(), "https://api.mch.weixin.qq.com")
     }
+    /// How long the engine waits for WeChat at the most, rounded up.
+    pub fn longest_call_seconds(&self) -> u64 {
+        let longest_ms = self.call_timeout_ms.max(self.refund_timeout_ms);
+        self.connect_timeout_ms.saturating_add(longest_ms).div_ceil(1_000)
+    }
+    /// WeChat's second host, if none was set and `api_base` is WeChat's own; an empty one is none.
+    pub fn api_base_2(&self) -> Option<&str> {
+        second_base(&self.api_base_2, &self.api_base, "https://api2.weixin.qq.com")
+    }
+    /// WeChat Pay's second host, if none was set and `pay_base` is WeChat Pay's own; an empty one
+    /// is none.
+    pub fn pay_base_2(&self) -> Option<&str> {
+        second_base(&self.pay_base_2, &self.pay_base, "https://api2.mch.weixin.qq.com")
+    }
     pub fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout_ms)
     }
@@ -264,6 +287,17 @@ impl Wechat {
 
 fn base_or<'a>(base: Option<&'a str>, official: &'a str) -> &'a str {
     base.unwrap_or(official).trim_end_matches('/')
+}
+
+/// A gateway of one's own has no second host of WeChat's.
+fn second_base<'a>(
+    second: &'a Option<String>,
+    first: &Option<String>,
+    official: &'a str,
+) -> Option<&'a str> {
+    let official = if first.is_none() { Some(official) } else { None };
+    let base = second.as_deref().or(official);
+    base.map(|base| base.trim_end_matches('/')).filter(|base| !base.is_empty())
 }
 
 /// How new payment attempts are signed.

@@ -60,6 +60,11 @@ pub fn message(result: &'static str) {
     counter!("buynow_messages_total", "result" => result).increment(1);
 }
 
+/// What was done under a claim was not written: somebody else had taken the work over.
+pub fn overtaken() {
+    counter!("buynow_overtaken_total").increment(1);
+}
+
 /// How much waits in a mailbox or queue.
 pub fn depth(queue: &'static str, entries: usize) {
     gauge!("buynow_queue_depth", "queue" => queue).set(u32::try_from(entries).unwrap_or(u32::MAX));

@@ -109,6 +109,15 @@ fn audit_ends_with_1_and_a_line_when_stock_and_ledger_differ() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.starts_with("invariant 1: "), "{said}");
+
+    let database = || std::fs::read(folder.path().join("buynow.db")).unwrap();
+    let before = database();
+    let output = buynow_in(folder.path(), &["audit", "--repair-plan"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("\n-- Repair plan. Nothing was changed."), "{said}");
+    assert!(said.contains("\nUPDATE sku SET stock = "), "{said}");
+    assert!(database() == before, "a plan changes nothing");
 }
 
 #[test]
@@ -117,6 +126,41 @@ fn audit_does_not_make_the_database_that_it_is_to_look_at() {
     let output = buynow_in(folder.path(), &["audit"]);
     refused(&output, "buynow: there is no database file buynow.db");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn backup_and_restore_say_in_one_line_why_they_refuse() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| buynow_in(folder.path(), arguments);
+    let refused = |arguments: &[&str], line: &str| refused(&run(arguments), line);
+    refused(
+        &["backup", "copy.db"],
+        "buynow: cannot back up sqlite://buynow.db: there is no database file buynow.db",
+    );
+    printed(&run(&["seed", "--samples"]));
+    printed(&run(&["backup", "copy.db"]));
+    refused(
+        &["backup", "copy.db"],
+        "buynow: cannot back up sqlite://buynow.db: copy.db is there already; --force replaces it",
+    );
+    printed(&run(&["backup", "copy.db", "--force"]));
+    let nowhere = run(&["backup", "nowhere/copy.db"]);
+    let said = String::from_utf8_lossy(&nowhere.stderr);
+    assert_eq!(nowhere.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot make nowhere/copy.db") && said.lines().count() == 1, "{said}");
+    refused(
+        &["restore", "nothing.db"],
+        "buynow: cannot restore sqlite://buynow.db: there is no database file nothing.db",
+    );
+    let serving = Serving::start(folder.path());
+    refused(
+        &["restore", "copy.db"],
+        "buynow: cannot restore sqlite://buynow.db: buynow.db is being served; stop `buynow serve` \
+         first",
+    );
+    assert!(serving.stop().success());
+    assert!(printed(&run(&["restore", "copy.db"])).contains("\n0 orders, "));
+    assert!(printed(&run(&["audit"])).contains("18 SKUs"));
 }
 
 #[test]

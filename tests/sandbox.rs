@@ -63,6 +63,8 @@ impl Side {
         let second = Duration::from_secs(1);
         let pay = PayClient::new(PayConfig {
             base: sandbox.url().to_owned(),
+            base_2: None,
+            clock: Clock::system(),
             connect_timeout: second,
             call_timeout: 5 * second,
             refund_timeout: 5 * second,
@@ -71,6 +73,8 @@ impl Side {
         });
         let api = ApiClient::new(&ApiConfig {
             base: sandbox.url().to_owned(),
+            base_2: None,
+            clock: Clock::system(),
             connect_timeout: second,
             call_timeout: 5 * second,
             busy_pause: Duration::ZERO,

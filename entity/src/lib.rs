@@ -27,4 +27,5 @@ pub mod sku;
 pub mod stock_entry;
 pub mod user;
 pub mod user_address;
+pub mod work_claim;
 pub mod wxapp;

@@ -26,8 +26,6 @@ pub struct Model {
     pub fail_code: Option<String>,
     pub tries: i64,
     pub next_at: Option<i64>,
-    pub claim_token: Option<String>,
-    pub claim_until: Option<i64>,
     /// The payment, for an automatic refund: one for each.
     pub auto_payment_id: Option<i64>,
     pub created_at: i64,

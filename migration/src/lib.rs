@@ -1,13 +1,16 @@
 //! The schema of buynow, one step per file. How it is locked and run: `buynow::store::migrate`.
 
 pub use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::seaql_migrations;
 
 mod m20261125_000001_create_shop;
 mod m20261125_000002_create_orders;
 mod m20261125_000003_create_payments;
 mod m20261125_000004_create_messages;
 mod m20261125_000005_create_housekeeping;
+mod m20261125_000006_create_work_claims;
 mod m20261125_000010_add_order_life;
+mod steps;
 
 pub struct Migrator;
 
@@ -20,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000003_create_payments::Migration),
             Box::new(m20261125_000004_create_messages::Migration),
             Box::new(m20261125_000005_create_housekeeping::Migration),
+            Box::new(m20261125_000006_create_work_claims::Migration),
             Box::new(m20261125_000010_add_order_life::Migration),
         ]
     }

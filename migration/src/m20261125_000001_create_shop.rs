@@ -2,6 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::steps::Steps as _;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -50,9 +52,9 @@ async fn wxapp(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("updated_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create().name("wxapp_appid_key").table("wxapp").col("appid").unique().to_owned(),
         )
         .await?;
@@ -70,9 +72,9 @@ async fn user(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("user_wxapp_id_openid_key")
                 .table("user")
@@ -96,14 +98,14 @@ async fn session(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("revoked_at").big_integer().null())
         .primary_key(Index::create().col("token_hash"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create().name("session_user_id_idx").table("session").col("user_id").to_owned(),
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("session_expires_at_idx")
                 .table("session")
@@ -131,9 +133,9 @@ async fn user_address(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("updated_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("user_address_wxapp_id_user_id_idx")
                 .table("user_address")
@@ -157,9 +159,9 @@ async fn category(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("category_wxapp_id_parent_id_name_key")
                 .table("category")
@@ -198,9 +200,9 @@ async fn goods(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("updated_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("goods_wxapp_id_code_key")
                 .table("goods")
@@ -211,7 +213,7 @@ async fn goods(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("goods_wxapp_id_status_sort_idx")
                 .table("goods")
@@ -222,7 +224,7 @@ async fn goods(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("goods_wxapp_id_category_id_idx")
                 .table("goods")
@@ -256,9 +258,9 @@ async fn sku(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("updated_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("sku_wxapp_id_code_key")
                 .table("sku")
@@ -269,7 +271,7 @@ async fn sku(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create().name("sku_goods_id_idx").table("sku").col("goods_id").to_owned(),
         )
         .await?;

@@ -2,6 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::steps::Steps as _;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -55,9 +57,9 @@ async fn order(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("version").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("order_wxapp_id_order_no_key")
                 .table("order")
@@ -68,7 +70,7 @@ async fn order(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("order_wxapp_id_user_id_created_at_id_idx")
                 .table("order")
@@ -80,7 +82,7 @@ async fn order(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("order_state_expires_at_idx")
                 .table("order")
@@ -90,7 +92,7 @@ async fn order(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("order_state_close_next_at_idx")
                 .table("order")
@@ -120,9 +122,9 @@ async fn order_goods(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("deduct_stock").string_len(8).not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("order_goods_order_id_idx")
                 .table("order_goods")
@@ -131,7 +133,7 @@ async fn order_goods(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("order_goods_goods_id_order_id_idx")
                 .table("order_goods")
@@ -141,7 +143,7 @@ async fn order_goods(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("order_goods_sku_id_idx")
                 .table("order_goods")
@@ -165,7 +167,7 @@ async fn order_address(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("detail").string_len(255).not_null())
         .primary_key(Index::create().col("order_id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     Ok(())
 }
 
@@ -186,9 +188,9 @@ async fn stock_entry(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("stock_entry_sku_id_seq_key")
                 .table("stock_entry")
@@ -199,7 +201,7 @@ async fn stock_entry(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("stock_entry_order_id_idx")
                 .table("stock_entry")
@@ -222,9 +224,9 @@ async fn idempotency(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .primary_key(Index::create().col("wxapp_id").col("user_id").col("operation").col("key"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("idempotency_created_at_idx")
                 .table("idempotency")

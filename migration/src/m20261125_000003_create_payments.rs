@@ -2,6 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::steps::Steps as _;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -51,9 +53,9 @@ async fn payment_attempt(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("updated_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("payment_attempt_mch_id_out_trade_no_key")
                 .table("payment_attempt")
@@ -64,7 +66,7 @@ async fn payment_attempt(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("payment_attempt_order_id_idx")
                 .table("payment_attempt")
@@ -73,7 +75,7 @@ async fn payment_attempt(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("payment_attempt_state_created_at_idx")
                 .table("payment_attempt")
@@ -103,9 +105,9 @@ async fn payment(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("payment_mch_id_transaction_id_key")
                 .table("payment")
@@ -116,7 +118,7 @@ async fn payment(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("payment_order_id_idx")
                 .table("payment")
@@ -147,17 +149,15 @@ async fn refund(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("fail_code").string_len(64).null())
         .col(ColumnDef::new("tries").big_integer().not_null())
         .col(ColumnDef::new("next_at").big_integer().null())
-        .col(ColumnDef::new("claim_token").string_len(32).null())
-        .col(ColumnDef::new("claim_until").big_integer().null())
         .col(ColumnDef::new("auto_payment_id").big_integer().null())
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .col(ColumnDef::new("requested_at").big_integer().null())
         .col(ColumnDef::new("success_at").big_integer().null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("refund_mch_id_out_refund_no_key")
                 .table("refund")
@@ -168,7 +168,7 @@ async fn refund(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("refund_auto_payment_id_key")
                 .table("refund")
@@ -178,12 +178,12 @@ async fn refund(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create().name("refund_order_id_idx").table("refund").col("order_id").to_owned(),
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("refund_state_next_at_idx")
                 .table("refund")
@@ -211,9 +211,9 @@ async fn incident(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("updated_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("incident_mch_id_transaction_id_key")
                 .table("incident")
@@ -224,7 +224,7 @@ async fn incident(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create().name("incident_state_idx").table("incident").col("state").to_owned(),
         )
         .await?;

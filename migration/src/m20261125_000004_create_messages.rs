@@ -2,6 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::steps::Steps as _;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -43,9 +45,9 @@ async fn notification(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("updated_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("notification_order_id_event_ref_id_key")
                 .table("notification")
@@ -57,7 +59,7 @@ async fn notification(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("notification_state_next_at_idx")
                 .table("notification")
@@ -79,6 +81,6 @@ async fn message_grant(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("updated_at").big_integer().not_null())
         .primary_key(Index::create().col("wxapp_id").col("user_id").col("template_id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::steps::Steps as _;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -15,6 +17,7 @@ impl MigrationTrait for Migration {
             .into_table("schema_info")
             .columns(["id", "min_binary"])
             .values_panic([1.into(), "0.1.0".into()])
+            .on_conflict(OnConflict::column("id").do_nothing_on(["id"]).to_owned())
             .to_owned();
         manager.execute(first).await?;
         Ok(())
@@ -35,9 +38,9 @@ async fn batch_marker(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     manager
-        .create_index(
+        .make_index(
             Index::create()
                 .name("batch_marker_created_at_idx")
                 .table("batch_marker")
@@ -55,7 +58,7 @@ async fn id_block(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("next").big_integer().not_null())
         .primary_key(Index::create().col("name"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     Ok(())
 }
 
@@ -66,6 +69,6 @@ async fn schema_info(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("min_binary").string_len(32).not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await?;
+    manager.make_table(table).await?;
     Ok(())
 }

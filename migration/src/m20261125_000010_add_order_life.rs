@@ -3,6 +3,8 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::steps::Steps as _;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -54,12 +56,16 @@ fn incident_columns() -> [ColumnDef; 4] {
     ]
 }
 
-/// One column for each statement: SQLite takes no more.
+/// One column for each statement: SQLite takes no more. What is there already, because a process
+/// died in the middle of this step, stays.
 async fn add(
     manager: &SchemaManager<'_>,
     table: &'static str,
     mut column: ColumnDef,
 ) -> Result<(), DbErr> {
+    if manager.has_column(table, column.get_column_name()).await? {
+        return Ok(());
+    }
     manager.alter_table(Table::alter().table(table).add_column(&mut column).to_owned()).await
 }
 
@@ -86,7 +92,7 @@ async fn shipment(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("shipped_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await
+    manager.make_table(table).await
 }
 
 async fn shipment_goods(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -98,7 +104,7 @@ async fn shipment_goods(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("quantity").big_integer().not_null())
         .primary_key(Index::create().col("shipment_id").col("order_goods_id"))
         .to_owned();
-    manager.create_table(table).await
+    manager.make_table(table).await
 }
 
 async fn order_event(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -113,7 +119,7 @@ async fn order_event(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await
+    manager.make_table(table).await
 }
 
 async fn audit_entry(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -133,7 +139,7 @@ async fn audit_entry(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .primary_key(Index::create().col("id"))
         .to_owned();
-    manager.create_table(table).await
+    manager.make_table(table).await
 }
 
 /// Name, table, columns; a name that ends in `_key` is of a unique one.
@@ -165,7 +171,7 @@ async fn indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         if name.ends_with("_key") {
             index.unique();
         }
-        manager.create_index(index.to_owned()).await?;
+        manager.make_index(index.to_owned()).await?;
     }
     Ok(())
 }

@@ -60,6 +60,8 @@ pub enum DirectoryError {
     Wxapp(#[from] WxappError),
     #[error(transparent)]
     Setup(#[from] SetupError),
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// What every shop's actors are made with.
@@ -71,10 +73,16 @@ pub struct ShopSettings {
     /// Where WeChat reaches us, without a slash at its end.
     pub public_url: String,
     pub pay_base: String,
+    pub pay_base_2: Option<String>,
     pub api_base: String,
+    pub api_base_2: Option<String>,
     pub connect_timeout: Duration,
     pub call_timeout: Duration,
     pub refund_timeout: Duration,
+    /// How long a piece of work of the engine's own stays one process's.
+    pub claim_seconds: i64,
+    /// Longest call to WeChat.
+    pub call_seconds: i64,
     pub miniprogram_state: MiniProgramState,
     /// None: the journal places orders.
     pub placer: Option<Arc<dyn Placer>>,
@@ -226,6 +234,8 @@ impl Directory {
         let settings = &deps.settings;
         let config = PayConfig {
             base: settings.pay_base.clone(),
+            base_2: settings.pay_base_2.clone(),
+            clock: deps.clock.clone(),
             connect_timeout: settings.connect_timeout,
             call_timeout: settings.call_timeout,
             refund_timeout: settings.refund_timeout,
@@ -237,6 +247,7 @@ impl Directory {
         let (journal, readers) = (deps.journal.clone(), deps.readers.clone());
         let (ids, clock, mailbox) = (deps.ids.clone(), deps.clock.clone(), settings.mailbox);
         let in_flight_seconds = in_flight_seconds(settings);
+        let (claim_seconds, call_seconds) = (settings.claim_seconds, settings.call_seconds);
         let wxapp = wxapp.clone();
         Ok(PaymentActor::start_in_arbiter(&deps.io, move |_| {
             let client = PayClient::new(config).expect("the same configuration was good just now");
@@ -250,6 +261,8 @@ impl Directory {
                 clock,
                 notify_url,
                 in_flight_seconds,
+                claim_seconds,
+                call_seconds,
                 mailbox,
             })
         }))
@@ -259,6 +272,8 @@ impl Directory {
         let deps = &self.0.deps;
         let config = ApiConfig {
             base: deps.settings.api_base.clone(),
+            base_2: deps.settings.api_base_2.clone(),
+            clock: deps.clock.clone(),
             connect_timeout: deps.settings.connect_timeout,
             call_timeout: deps.settings.call_timeout,
             busy_pause: Duration::from_millis(200),

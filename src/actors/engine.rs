@@ -65,7 +65,7 @@ impl Engine {
         sealer: Arc<Sealer>,
         clock: Clock,
     ) -> Result<Self, DirectoryError> {
-        let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new()];
+        let arbiters = [super::arbiter::new()?, super::arbiter::new()?, super::arbiter::new()?];
         let [journal_arbiter, engine_arbiter, io_arbiter] = &arbiters;
         let (alive, is_alive) = watch::channel(true);
         let ids = Arc::new(Ids::new(settings.commit_wait));

@@ -12,6 +12,7 @@
 //! order live on the engine arbiter, the journal on its own, everything that talks to WeChat on the
 //! io arbiter. Any actor can be made anew from the store at any moment; [`directory`] does so.
 
+mod arbiter;
 mod clockwork;
 pub mod desk;
 pub mod directory;
@@ -22,10 +23,12 @@ pub mod messenger;
 pub mod notifier;
 pub mod order;
 pub mod payment;
+mod perish;
 pub mod reaper;
 mod steady;
 
 pub use clockwork::Ticks;
+pub use perish::Perish;
 
 #[cfg(test)]
 mod facts;

@@ -1,7 +1,8 @@
 //! `buynow demo`: a shop to try, and one purchase that shows what is verified.
 //!
 //! It always runs on the simulated WeChat and on a database of its own, whatever config.toml says
-//! of a real shop.
+//! of a real shop: demo.db, or where `database.url` names a server, a database there whose name
+//! ends with `_demo`.
 
 mod caller;
 mod purchase;
@@ -19,7 +20,7 @@ use crate::app::{App, AppError, Options};
 use crate::clock::Clock;
 use crate::config::{Config, Log, Security, Server, Wechat, Wxapp};
 use crate::domain::id::WxappId;
-use crate::store::db::ServeLockError;
+use crate::store::db::{self, ServeLockError};
 use crate::store::seed::{self, SeedFile, Seeded};
 use crate::telemetry;
 use purchase::{Purchase, Scene};
@@ -68,8 +69,16 @@ fn demo_config(config: Config) -> Config {
     demo
 }
 
-/// Starts on the first demo file that no other demo is using.
+/// Starts beside the configured database on its server, else on the first demo file that no other
+/// demo is using.
 async fn start(config: &mut Config, port: Option<u16>) -> anyhow::Result<App> {
+    let configured = config.database.url.expose_secret().to_owned();
+    if let Some(url) = db::beside(&configured, "demo") {
+        config.database.url = SecretString::from(url.clone());
+        let made = db::create_database(&configured, &url).await;
+        made.with_context(|| format!("cannot make {}", config.database.shown()))?;
+        return Ok(start_on_some_port(config, port).await?);
+    }
     for number in 1..=FILES_MAX {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };
         config.database.url = SecretString::from(format!("sqlite://demo{suffix}.db"));

@@ -2,16 +2,18 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::ServeArgs;
 use crate::app::{App, Options};
 use crate::config::Config;
+use crate::crash;
 use crate::telemetry;
 
 pub(super) async fn run(config: Config, arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.log);
+    arm_crash_point(&config)?;
     let stop = asked_to_stop()?;
     let options = Options {
         port: arguments.port.port,
@@ -22,6 +24,19 @@ pub(super) async fn run(config: Config, arguments: ServeArgs) -> anyhow::Result<
     tracing::info!(url = app.url(), "buynow serves");
     app.run_until(stop).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// For the tests of crashes; where real money moves it is refused.
+fn arm_crash_point(config: &Config) -> anyhow::Result<()> {
+    let Ok(text) = std::env::var(crash::VARIABLE) else { return Ok(()) };
+    ensure!(
+        config.has_wechat_on_this_machine(),
+        "{} is for tests with a simulated WeChat; unset it",
+        crash::VARIABLE
+    );
+    crash::arm(&text)?;
+    tracing::warn!(point = text, "this process will end itself, because a test asked for it");
+    Ok(())
 }
 
 /// Ends at SIGTERM or Ctrl-C.

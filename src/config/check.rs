@@ -99,6 +99,7 @@ fn ranges(config: &Config, found: &mut Found) {
         ("engine.cancel_wait_ms", engine.cancel_wait_ms, 0, 60_000),
         ("engine.remind_before_seconds", engine.remind_before_seconds, 0, 30 * DAY_MS / 1000),
         ("engine.receipt_days", engine.receipt_days.into(), 1, 365),
+        ("engine.claim_seconds", engine.claim_seconds, 1, 3_600),
         ("notifier.grant_wait_seconds", notifier.grant_wait_seconds, 0, 7 * DAY_MS / 1000),
         ("notifier.tries_max", notifier.tries_max.into(), 1, 100),
         ("notifier.poll_ms", notifier.poll_ms, 10, DAY_MS),
@@ -112,6 +113,10 @@ fn ranges(config: &Config, found: &mut Found) {
             format!("{value} is not between {least} and {most}")
         });
     }
+    let call_seconds = wechat.longest_call_seconds();
+    found.unless(engine.claim_seconds > call_seconds, "engine.claim_seconds", || {
+        format!("must be longer than a call to WeChat may take, {call_seconds} s (wechat)")
+    });
     found.unless(
         (1..=100_000_000_000).contains(&engine.max_order_fen),
         "engine.max_order_fen",
@@ -119,15 +124,31 @@ fn ranges(config: &Config, found: &mut Found) {
     );
 }
 
+const SERVERS: [&str; 4] = ["postgres://", "postgresql://", "mysql://", "mariadb://"];
+
 fn database(config: &Config, found: &mut Found) {
-    let fine = config.database.url.expose_secret().starts_with("sqlite:");
-    found.unless(fine, "database.url", || {
-        "must begin with sqlite:, the only database built in so far".into()
+    let url = config.database.url.expose_secret();
+    let server = SERVERS.iter().find_map(|scheme| url.strip_prefix(scheme));
+    found.unless(url.starts_with("sqlite:") || server.is_some(), "database.url", || {
+        "must begin with sqlite:, postgres://, mysql:// or mariadb://".into()
+    });
+    let names_one = |rest: &str| {
+        let path = rest.split('?').next().and_then(|rest| rest.split_once('/'));
+        path.is_some_and(|(_, name)| !name.is_empty())
+    };
+    found.unless(server.is_none_or(names_one), "database.url", || {
+        "names no database: postgres://user:password@host/DATABASE".into()
     });
 }
 
 fn sandbox(config: &Config, found: &mut Found) {
-    let bases = [("api_base", &config.wechat.api_base), ("pay_base", &config.wechat.pay_base)];
+    let wechat = &config.wechat;
+    let bases = [
+        ("api_base", &wechat.api_base),
+        ("pay_base", &wechat.pay_base),
+        ("api_base_2", &wechat.api_base_2),
+        ("pay_base_2", &wechat.pay_base_2),
+    ];
     for (key, _) in bases.into_iter().filter(|(_, base)| base.is_some()) {
         found.add(
             format!("wechat.{key}"),
@@ -146,11 +167,14 @@ fn live(config: &Config, found: &mut Found) {
         }
         Some(_) => {}
     }
+    let wechat = &config.wechat;
     for (key, base) in [
-        ("wechat.api_base", config.wechat.api_base()),
-        ("wechat.pay_base", config.wechat.pay_base()),
+        ("wechat.api_base", Some(wechat.api_base())),
+        ("wechat.pay_base", Some(wechat.pay_base())),
+        ("wechat.api_base_2", wechat.api_base_2()),
+        ("wechat.pay_base_2", wechat.pay_base_2()),
     ] {
-        url_problem(base).into_iter().for_each(|what| found.add(key, what));
+        base.and_then(url_problem).into_iter().for_each(|what| found.add(key, what));
     }
     let wxapp = &config.wxapp;
     let required = [
@@ -170,7 +194,7 @@ fn live(config: &Config, found: &mut Found) {
 /// Surplus money goes back by itself, and WeChat takes no refund without the certificate. A gateway
 /// on this machine may hold it instead.
 fn merchant_certificate(config: &Config, found: &mut Found) {
-    if is_loopback_http(config.wechat.pay_base()) {
+    if pays_by_a_gateway(config) {
         return;
     }
     let wxapp = &config.wxapp;
@@ -201,8 +225,7 @@ fn wxapp(config: &Config, found: &mut Found) {
         "must be at most 32 digits, such as 1900000109".into()
     });
     key_problem(&wxapp.api_key).into_iter().for_each(|what| found.add("wxapp.api_key", what));
-    let optional =
-        config.wechat.mode == Mode::Sandbox || is_loopback_http(config.wechat.pay_base());
+    let optional = config.wechat.mode == Mode::Sandbox || pays_by_a_gateway(config);
     let one_of_two = optional && wxapp.cert_file.is_some() != wxapp.key_file.is_some();
     found.unless(!one_of_two, "wxapp.cert_file", || {
         "goes together with wxapp.key_file: the merchant certificate and its key, both PEM".into()
@@ -253,11 +276,27 @@ fn url_problem(text: &str) -> Option<String> {
     })
 }
 
+impl Config {
+    /// Whether the WeChat of this shop runs on this machine, so that no real money moves.
+    pub fn has_wechat_on_this_machine(&self) -> bool {
+        let wechat = &self.wechat;
+        let second = [wechat.api_base_2(), wechat.pay_base_2()].into_iter().flatten();
+        let mut bases = [wechat.api_base(), wechat.pay_base()].into_iter().chain(second);
+        wechat.mode == Mode::Sandbox || bases.all(is_loopback_http)
+    }
+}
+
 fn https_or_loopback(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else {
         return false;
     };
     uri.scheme_str() == Some("https") || uri.host().is_some_and(is_loopback)
+}
+
+/// Whether every call to WeChat Pay goes through a gateway on this machine.
+fn pays_by_a_gateway(config: &Config) -> bool {
+    let wechat = &config.wechat;
+    is_loopback_http(wechat.pay_base()) && wechat.pay_base_2().is_none_or(is_loopback_http)
 }
 
 fn is_loopback_http(text: &str) -> bool {

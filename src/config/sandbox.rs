@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Template, TemplateKind, Templates, Wxapp};
+use super::{Config, Mode, Template, TemplateKind, Templates, Wxapp};
 
 /// Seals secrets at rest while no `security.master_key` is set. Known to everyone.
 pub(super) const DEVELOPMENT_KEY: [u8; 32] = *b"buynow development key no secret";
@@ -22,6 +22,18 @@ pub struct SandboxTemplate {
     /// Field and its label.
     pub fields: Vec<(&'static str, &'static str)>,
     pub template: Template,
+}
+
+impl Config {
+    /// These settings for a simulated WeChat on this machine that lives longer than the shop.
+    pub fn with_wechat_at(mut self, url: &str) -> Self {
+        self.wechat.mode = Mode::Live;
+        self.wechat.api_base = Some(url.to_owned());
+        self.wechat.pay_base = Some(url.to_owned());
+        self.server.bind = Some(std::net::Ipv4Addr::LOCALHOST.into());
+        self.wxapp = self.wxapp.or_sandbox();
+        self
+    }
 }
 
 impl Wxapp {

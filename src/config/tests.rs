@@ -236,6 +236,8 @@ fn live_mode_takes_complete_settings_and_wechats_own_hosts() {
     let config = load(LIVE, &[]).unwrap();
     assert_eq!(config.wechat.api_base(), "https://api.weixin.qq.com");
     assert_eq!(config.wechat.pay_base(), "https://api.mch.weixin.qq.com");
+    assert_eq!(config.wechat.api_base_2(), Some("https://api2.weixin.qq.com"));
+    assert_eq!(config.wechat.pay_base_2(), Some("https://api2.mch.weixin.qq.com"));
     assert_eq!(config.master_key().expose_secret()[31], 0x1f);
     assert_eq!(config.public_url(1), "https://shop.example");
 }
@@ -302,6 +304,31 @@ fn live_mode_wants_the_merchant_certificate_unless_a_gateway_here_holds_it() {
 }
 
 #[test]
+fn a_gateway_has_no_second_host_unless_one_is_named() {
+    let with = |bases: &str| load(&format!("{LIVE}\n{bases}"), &[]).unwrap().wechat;
+    assert_eq!(with("wechat.pay_base = \"https://pay.example\"").pay_base_2(), None);
+    assert_eq!(with("wechat.pay_base_2 = \"\"").pay_base_2(), None);
+    assert_eq!(
+        with("wechat.pay_base_2 = \"https://b.example/\"").pay_base_2(),
+        Some("https://b.example")
+    );
+    let error = load(&format!("{LIVE}\nwechat.api_base_2 = \"api2\""), &[]).unwrap_err();
+    assert!(error.contains("wechat.api_base_2"), "{error}");
+    let error = load("[wechat]\npay_base_2 = \"http://127.0.0.1:9\"", &[]).unwrap_err();
+    assert!(error.contains("wechat.pay_base_2"), "{error}");
+}
+
+#[test]
+fn a_gateway_here_holds_the_certificate_only_if_all_calls_go_through_it() {
+    let bare = LIVE.lines().filter(|line| !line.contains("_file")).collect::<Vec<_>>().join("\n");
+    let here = "wechat.pay_base = \"http://127.0.0.1:9\"";
+    let second = "wechat.pay_base_2 = \"https://api2.mch.weixin.qq.com\"";
+    assert!(load(&format!("{bare}\n{here}"), &[]).is_ok());
+    let error = load(&format!("{bare}\n{here}\n{second}"), &[]).unwrap_err();
+    assert!(error.contains("wxapp.cert_file"), "{error}");
+}
+
+#[test]
 fn a_master_key_has_32_bytes_in_either_spelling() {
     let base64 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let config = load("", &[("BUYNOW__SECURITY__MASTER_KEY", base64)]).unwrap();
@@ -356,9 +383,14 @@ fn other_rules_have_their_line_too() {
         "engine.max_order_fen (config.toml): 0 is not between 1 and 100000000000",
     );
     refused(
-        "[database]\nurl = \"mysql://root:pw@db/x\"",
+        "[database]\nurl = \"oracle://root:pw@db/x\"",
         &[],
-        "database.url (config.toml): must begin with sqlite:, the only database built in so far",
+        "database.url (config.toml): must begin with sqlite:, postgres://, mysql:// or mariadb://",
+    );
+    refused(
+        "[database]\nurl = \"mysql://root:pw@db:3306\"",
+        &[],
+        "database.url (config.toml): names no database: postgres://user:password@host/DATABASE",
     );
     refused(
         "[server]\ncors_origins = [\"https://a.example/x\"]",

@@ -3,7 +3,8 @@
 //! Source: WeChat's own list, `/cgi-bin/express/delivery/open_msg/get_delivery_list`, whose codes
 //! `upload_shipping_info` takes as `express_company`; the common ones, by how much they carry. SF,
 //! YTO, ZTO and EMS stand in the documentation's examples; the others are as shops use them, not
-//! fetched from WeChat. [`OTHER`] is ours: a carrier that is not listed, under a name that staff type.
+//! fetched from WeChat. [`OTHER`] is ours: a carrier that is not listed, under a name that staff
+//! type.
 
 /// A company and its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

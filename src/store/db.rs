@@ -1,51 +1,16 @@
 //! Connections: a pool of readers, and the one connection that writes.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sea_query::LockType;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
+use super::connect::options;
+pub use super::errors::StoreError;
 use crate::domain::time::Timestamp;
-
-/// The database could not do what was asked, or holds what cannot be.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("database: {0}")]
-    Database(#[from] DbErr),
-    #[error("a row of `{table}` does not make sense: {what}")]
-    Row { table: &'static str, what: String },
-}
-
-impl StoreError {
-    pub fn row(table: &'static str, what: impl std::fmt::Display) -> Self {
-        Self::Row { table, what: what.to_string() }
-    }
-
-    /// Refused for what was said, not for how the database is doing: the same again meets the same.
-    pub fn is_about_content(&self) -> bool {
-        let error = match self {
-            Self::Row { .. } => return true,
-            Self::Database(DbErr::Exec(RuntimeErr::SqlxError(error))) => error,
-            Self::Database(DbErr::Query(RuntimeErr::SqlxError(error))) => error,
-            Self::Database(_) => return false,
-        };
-        let code = error.as_database_error().and_then(|error| error.code());
-        code.is_some_and(|code| is_content_code(&code))
-    }
-}
-
-/// SQLite: error, too big, constraint, mismatch, range, of whichever extended kind; PostgreSQL and
-/// MySQL: data exceptions and integrity violations, which have letters or five digits.
-fn is_content_code(code: &str) -> bool {
-    match code.parse::<u32>() {
-        Ok(number) if code.len() < 5 => matches!(number & 0xff, 1 | 18 | 19 | 20 | 25),
-        Ok(_) | Err(_) => code.starts_with("22") || code.starts_with("23"),
-    }
-}
 
 /// What can be read of many rows. One that cannot is for people to look at, and no reason to leave
 /// the work on the others undone.
@@ -122,56 +87,6 @@ impl Readers {
     }
 }
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-const WAL_SIZE_LIMIT: &str = "67108864";
-const STATEMENT_CACHE: usize = 512;
-
-/// A parameter of an SQLite URL that bounds the file, in pages of 4 KiB: `?max_page_count=250000`.
-/// SQLite applies it to a connection; one that would grow the file further is refused with
-/// "database or disk is full". A bound below what the file has is what it has.
-const MAX_PAGES: &str = "max_page_count=";
-
-/// The URL without [`MAX_PAGES`], and its value.
-fn take_max_pages(url: &str) -> (String, Option<u32>) {
-    let Some((file, query)) = url.split_once('?').filter(|_| url.starts_with("sqlite:")) else {
-        return (url.to_owned(), None);
-    };
-    let bound = |part: &str| part.strip_prefix(MAX_PAGES)?.parse().ok();
-    let max_pages = query.split('&').find_map(bound);
-    let rest: Vec<&str> = query.split('&').filter(|part| bound(part).is_none()).collect();
-    let separator = if rest.is_empty() { "" } else { "?" };
-    (format!("{file}{separator}{}", rest.join("&")), max_pages)
-}
-
-fn options(url: &str, connections: u32) -> ConnectOptions {
-    let (url, max_pages) = take_max_pages(url);
-    let mut options = ConnectOptions::new(creating(&url));
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_timeout(Duration::from_secs(5))
-        .idle_timeout(None::<Duration>)
-        .max_lifetime(None::<Duration>)
-        .test_before_acquire(false)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |sqlite| {
-            let bounded = match max_pages {
-                Some(pages) => sqlite.pragma("max_page_count", pages.to_string()),
-                None => sqlite,
-            };
-            bounded
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .auto_vacuum(SqliteAutoVacuum::None)
-                .foreign_keys(true)
-                .busy_timeout(BUSY_TIMEOUT)
-                .pragma("journal_size_limit", WAL_SIZE_LIMIT)
-                .statement_cache_capacity(STATEMENT_CACHE)
-        });
-    options
-}
-
 /// Opens the pool of readers. A database file that is not there yet is made.
 pub async fn open_readers(url: &str, connections: u32) -> Result<Readers, StoreError> {
     Ok(Readers(Database::connect(options(url, connections)).await?))
@@ -180,6 +95,46 @@ pub async fn open_readers(url: &str, connections: u32) -> Result<Readers, StoreE
 /// Opens the one connection that writes; whoever holds it shares it with nobody.
 pub async fn open_writer(url: &str) -> Result<DatabaseConnection, StoreError> {
     Ok(Database::connect(options(url, 1)).await?)
+}
+
+/// The URL of a database beside this one on the same server, whose name ends with `_<suffix>`; a
+/// name that ends so already stays. `None` for SQLite.
+pub fn beside(url: &str, suffix: &str) -> Option<String> {
+    let (server, path) = split_server(url)?;
+    let (name, query) = match path.split_once('?') {
+        Some((name, query)) => (name, format!("?{query}")),
+        None => (path, String::new()),
+    };
+    let ending = if name.ends_with(suffix) { String::new() } else { format!("_{suffix}") };
+    Some(format!("{server}/{name}{ending}{query}"))
+}
+
+/// `postgres://user@host:5432` and `buynow?sslmode=require`.
+fn split_server(url: &str) -> Option<(&str, &str)> {
+    let start = url.find("://").filter(|_| !url.starts_with("sqlite:"))? + "://".len();
+    let slash = start + url[start..].find('/')?;
+    Some((&url[..slash], &url[slash + 1..]))
+}
+
+/// Makes a database on a server, with the rights of `from`, unless it can be opened already.
+pub async fn create_database(from: &str, url: &str) -> Result<(), StoreError> {
+    if let Ok(there) = open_writer(url).await {
+        return Ok(there.close().await?);
+    }
+    let name = split_server(url).and_then(|(_, path)| path.split('?').next());
+    let name = name.filter(|name| is_plain_name(name));
+    let name = name.ok_or_else(|| StoreError::row("(database)", "its name has odd characters"))?;
+    let db = open_writer(from).await?;
+    let made = db.execute_unprepared(&format!("CREATE DATABASE {name}")).await;
+    db.close().await?;
+    made?;
+    Ok(())
+}
+
+/// Needs no quotes.
+fn is_plain_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    !name.is_empty() && name.bytes().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Begins a transaction that may write at once: on SQLite IMMEDIATE, so that it cannot fail later
@@ -192,12 +147,13 @@ pub async fn begin_write(db: &DatabaseConnection) -> Result<DatabaseTransaction,
     .await
 }
 
-fn creating(url: &str) -> String {
-    if !url.starts_with("sqlite:") || url.contains("mode=") || url.contains(":memory:") {
-        return url.to_owned();
+/// The lock under which a batch reads the rows that it may change. PostgreSQL has one that lets
+/// others go on inserting rows that name this one.
+pub(super) fn row_lock(db: &impl ConnectionTrait) -> LockType {
+    match db.get_database_backend() {
+        DbBackend::Postgres => LockType::NoKeyUpdate,
+        _ => LockType::Update,
     }
-    let separator = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{separator}mode=rwc")
 }
 
 /// The file behind an SQLite URL; `None` for other databases and for memory.
@@ -248,16 +204,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_is_told_from_the_state_of_the_database() {
-        for code in ["19", "1299", "1555", "2067", "1", "20", "23505", "22001", "23000"] {
-            assert!(is_content_code(code), "{code}");
-        }
-        for code in ["5", "6", "13", "10", "778", "14", "8", "261", "40001", "57014", "53100"] {
-            assert!(!is_content_code(code), "{code}");
-        }
-    }
-
-    #[test]
     fn the_file_of_an_sqlite_url_is_found() {
         for (url, file) in [
             ("sqlite://buynow.db", Some("buynow.db")),
@@ -270,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_of_the_file_is_taken_out_of_the_url() {
-        for (url, rest, bound) in [
-            ("sqlite://a.db", "sqlite://a.db", None),
-            ("sqlite://a.db?max_page_count=9", "sqlite://a.db", Some(9)),
-            ("sqlite://a.db?mode=rw&max_page_count=9", "sqlite://a.db?mode=rw", Some(9)),
-            ("sqlite://a.db?max_page_count=x", "sqlite://a.db?max_page_count=x", None),
+    fn a_database_beside_another_has_a_name_of_its_own() {
+        for (url, expected) in [
+            ("postgres://u:p@h:1/shop", Some("postgres://u:p@h:1/shop_demo")),
+            ("mysql://h/shop?ssl-mode=disabled", Some("mysql://h/shop_demo?ssl-mode=disabled")),
+            ("mysql://h/shop_demo", Some("mysql://h/shop_demo")),
+            ("sqlite://shop.db", None),
         ] {
-            assert_eq!(take_max_pages(url), (rest.to_owned(), bound));
+            assert_eq!(beside(url, "demo").as_deref(), expected, "{url}");
         }
     }
 

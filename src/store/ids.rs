@@ -181,7 +181,7 @@ pub async fn take_blocks(db: &impl ConnectionTrait, blocks: i64) -> Result<Range
         .into_table(Entity)
         .columns([Column::Name, Column::Next])
         .values_panic([ROW.into(), FIRST.into()])
-        .on_conflict(OnConflict::column(Column::Name).do_nothing().to_owned())
+        .on_conflict(OnConflict::column(Column::Name).do_nothing_on([Column::Name]).to_owned())
         .to_owned();
     let size = blocks * BLOCK;
     let raise = Query::update()

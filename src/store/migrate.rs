@@ -1,7 +1,20 @@
 //! Brings the schema up to date, under a lock, and refuses a binary that is too old for it.
+//!
+//! Two processes that start at the same moment take turns: on SQLite and PostgreSQL all of it is
+//! one transaction, which takes the write lock or an advisory lock first; on MySQL and MariaDB,
+//! where a schema is not changed by transactions, a named lock is held meanwhile, and a step that
+//! was cut off in the middle is run again from its beginning. (On Galera a named lock holds on one
+//! node only: `buynow migrate` is run once there, before the servers start.) What a newer binary
+//! has added is left alone.
 
-use migration::{Migrator, MigratorTrait};
-use sea_orm::{DatabaseConnection, EntityTrait};
+use std::collections::HashSet;
+
+use migration::{
+    Migrator, MigratorTrait, SchemaManager, SchemaManagerConnection, seaql_migrations,
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, IntoActiveModel, Statement,
+};
 
 use super::db::{StoreError, begin_write};
 
@@ -12,6 +25,8 @@ pub enum MigrateError {
     Store(#[from] StoreError),
     #[error("this database needs buynow {needed} or newer; this is {ours}: use the newer binary")]
     BinaryTooOld { needed: String, ours: &'static str },
+    #[error("another process has been migrating this database for {LOCK_SECONDS} seconds")]
+    Busy,
 }
 
 impl From<sea_orm::DbErr> for MigrateError {
@@ -20,13 +35,74 @@ impl From<sea_orm::DbErr> for MigrateError {
     }
 }
 
-/// Runs what is missing. Two processes that start at the same moment take turns: on SQLite all of
-/// it is one IMMEDIATE transaction.
+/// Runs what is missing.
 pub async fn up(db: &DatabaseConnection) -> Result<(), MigrateError> {
-    let txn = begin_write(db).await?;
-    Migrator::up(&txn, None).await?;
-    txn.commit().await?;
+    if db.get_database_backend() == DbBackend::MySql {
+        up_under_named_lock(db).await?;
+    } else {
+        let txn = begin_write(db).await?;
+        if txn.get_database_backend() == DbBackend::Postgres {
+            txn.execute_unprepared(&advisory_lock()).await?;
+        }
+        run_pending(&SchemaManager::new(&txn)).await?;
+        txn.commit().await?;
+    }
     check_binary(db, env!("CARGO_PKG_VERSION")).await
+}
+
+/// How long the migrations of another process are waited for.
+const LOCK_SECONDS: u32 = 120;
+/// Any number that nobody else uses on this database.
+const ADVISORY_KEY: i64 = 0x6275_796e_6f77;
+
+/// Held to the end of the transaction; DDL may have to wait for the statements of a server too.
+fn advisory_lock() -> String {
+    format!(
+        "SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SELECT pg_advisory_xact_lock({ADVISORY_KEY})"
+    )
+}
+
+/// `db` has one connection, so lock and migrations are of one session.
+async fn up_under_named_lock(db: &DatabaseConnection) -> Result<(), MigrateError> {
+    let name = "CONCAT('buynow.', LEFT(SHA1(DATABASE()), 32))";
+    let take = format!("SELECT CAST(GET_LOCK({name}, {LOCK_SECONDS}) AS SIGNED) AS taken");
+    let taken = db.query_one_raw(Statement::from_string(DbBackend::MySql, take)).await?;
+    let taken: Option<i64> = taken.map(|row| row.try_get("", "taken")).transpose()?.flatten();
+    if taken != Some(1) {
+        return Err(MigrateError::Busy);
+    }
+    let done = run_pending(&SchemaManager::new(db)).await;
+    let give = format!("SELECT RELEASE_LOCK({name})");
+    let given = db.query_one_raw(Statement::from_string(DbBackend::MySql, give)).await;
+    done?;
+    given?;
+    Ok(())
+}
+
+/// Each is recorded when it is done.
+async fn run_pending(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let db = manager.get_connection();
+    let done: HashSet<String> = applied(db).await?;
+    // For people; nothing depends on it.
+    let now = crate::clock::Clock::system().now();
+    for step in Migrator::migrations() {
+        let name = step.name().to_owned();
+        if done.contains(&name) {
+            continue;
+        }
+        tracing::info!(name, "migrating");
+        step.up(manager).await?;
+        let row = seaql_migrations::Model { version: name, applied_at: now.as_millis() / 1_000 };
+        seaql_migrations::Entity::insert(row.into_active_model())
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn applied(db: &SchemaManagerConnection<'_>) -> Result<HashSet<String>, DbErr> {
+    let rows = Migrator::get_migration_models(db).await?;
+    Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
 /// Refuses when the database says that it needs a newer binary.

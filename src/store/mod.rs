@@ -6,10 +6,14 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod backup;
 pub mod batch;
 pub mod catalogue;
+pub mod claims;
+mod connect;
 pub mod db;
 pub mod desk;
+pub mod errors;
 pub mod housekeeping;
 pub mod ids;
 pub mod migrate;

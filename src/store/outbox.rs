@@ -1,7 +1,7 @@
 //! The outbox: messages that wait, who is sending them, and what came of it.
 
 use entity::{message_grant, notification};
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Query};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait,
@@ -95,6 +95,24 @@ fn is_due(now: Timestamp) -> Condition {
     Condition::any().add(waiting).add(forgotten)
 }
 
+/// Holds where nobody is sending another message to the same buyer: WeChat takes one at a time
+/// (43108). Two processes that look at the same moment may still both begin; the second is refused
+/// and comes back.
+fn buyer_is_free(now: Timestamp) -> Expr {
+    let other = || Alias::new("other");
+    let sending = Query::select()
+        .expr(Expr::val(1))
+        .from_as(notification::Entity, other())
+        .and_where(
+            Expr::col((other(), notification::Column::UserId))
+                .equals((notification::Entity, notification::Column::UserId)),
+        )
+        .and_where(Expr::col((other(), notification::Column::State)).eq("sending"))
+        .and_where(Expr::col((other(), notification::Column::ClaimUntil)).gte(now.as_millis()))
+        .to_owned();
+    Expr::not_exists(sending)
+}
+
 /// Ids of messages that should be sent now, the longest waiting first.
 pub async fn due(
     readers: &Readers,
@@ -105,6 +123,7 @@ pub async fn due(
         .select_only()
         .column(notification::Column::Id)
         .filter(is_due(now))
+        .filter(buyer_is_free(now))
         .order_by_asc(notification::Column::NextAt)
         .limit(limit)
         .into_tuple()

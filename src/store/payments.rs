@@ -4,6 +4,7 @@
 use entity::{order, payment, payment_attempt, refund, user};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::claims;
 use super::db::{Readers, StoreError, readable};
 use super::rows;
 use crate::domain::attempt::Attempt;
@@ -114,7 +115,7 @@ pub async fn expired(
     Ok(readable(found.into_iter().map(order_ref)))
 }
 
-/// Orders that are being closed and are due for another try.
+/// Orders that are being closed and are due for another try; somebody may be at it.
 pub async fn closings_due(
     readers: &Readers,
     now: Timestamp,
@@ -156,12 +157,13 @@ pub struct AttemptMark {
     pub id: i64,
 }
 
-/// Attempts that may bring money without a notification, oldest first: created after the mark, and
-/// by `to`. With the mark behind the last of them.
+/// Attempts that may bring money without a notification, oldest first: created after the mark and
+/// by `to`, and not asked about by others `now`. With the mark behind the last of them.
 pub async fn attempts_to_ask(
     readers: &Readers,
     after: AttemptMark,
     to: Timestamp,
+    now: Timestamp,
     limit: u64,
 ) -> Result<(Vec<Attempt>, AttemptMark), StoreError> {
     let at = after.created_at.as_millis();
@@ -175,6 +177,7 @@ pub async fn attempts_to_ask(
         .filter(payment_attempt::Column::CreatedAt.gte(at))
         .filter(payment_attempt::Column::CreatedAt.lte(to.as_millis()))
         .filter(later)
+        .filter(claims::free_to_ask(payment_attempt::Column::Id, now))
         .order_by_asc(payment_attempt::Column::CreatedAt)
         .order_by_asc(payment_attempt::Column::Id)
         .limit(limit)
@@ -187,8 +190,26 @@ pub async fn attempts_to_ask(
     Ok((readable(found.into_iter().map(rows::payments::attempt)), mark))
 }
 
-/// Stopped attempts of orders that are paid or closed already.
-pub async fn stopped_attempts(readers: &Readers, limit: u64) -> Result<Vec<OrderRef>, StoreError> {
+/// Attempts that somebody took up to ask about and did not, because he died or stood still.
+pub async fn forgotten_attempts(
+    readers: &Readers,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<Attempt>, StoreError> {
+    let ids = claims::forgotten_asks(readers, now, limit).await?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = payment_attempt::Entity::find().filter(payment_attempt::Column::Id.is_in(ids));
+    Ok(readable(found.all(readers.db()).await?.into_iter().map(rows::payments::attempt)))
+}
+
+/// Stopped attempts of orders that are paid or closed already, and that nobody works on now.
+pub async fn stopped_attempts(
+    readers: &Readers,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<OrderRef>, StoreError> {
     let found: Vec<(i64, i64)> = payment_attempt::Entity::find()
         .select_only()
         .column(payment_attempt::Column::WxappId)
@@ -196,6 +217,7 @@ pub async fn stopped_attempts(readers: &Readers, limit: u64) -> Result<Vec<Order
         .join(sea_orm::JoinType::InnerJoin, attempt_to_order())
         .filter(payment_attempt::Column::State.eq("closing"))
         .filter(order::Column::State.ne("unpaid"))
+        .filter(claims::free_to_close(payment_attempt::Column::OrderId, now))
         .order_by_asc(payment_attempt::Column::CreatedAt)
         .limit(limit)
         .into_tuple()
@@ -211,7 +233,7 @@ fn attempt_to_order() -> sea_orm::RelationDef {
         .into()
 }
 
-/// Refunds that must be asked for, or looked after, by now.
+/// Refunds that must be asked for, or looked after, by now, of orders that nobody works on.
 pub async fn refunds_due(
     readers: &Readers,
     now: Timestamp,
@@ -220,6 +242,7 @@ pub async fn refunds_due(
     let found = refund::Entity::find()
         .filter(refund::Column::State.is_in(["due", "requested", "processing", "abnormal"]))
         .filter(refund::Column::NextAt.lte(now.as_millis()))
+        .filter(claims::free_to_refund(refund::Column::OrderId, now))
         .order_by_asc(refund::Column::NextAt)
         .limit(limit)
         .all(readers.db())

@@ -1,7 +1,7 @@
 //! SKUs and their goods, as the goods actor reads them.
 
-use entity::{goods, sku};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use entity::{goods, sku, stock_entry};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::db::{Readers, StoreError};
 use super::rows;
@@ -16,6 +16,19 @@ pub struct StockRows {
     pub skus: Vec<Sku>,
     /// Not later than the read.
     pub read_at: Timestamp,
+}
+
+/// Pieces that have come and gone by other ways than orders: seeded, imported, counted anew.
+pub async fn received(readers: &Readers, sku: SkuId) -> Result<i64, StoreError> {
+    let deltas: Vec<i64> = stock_entry::Entity::find()
+        .select_only()
+        .column(stock_entry::Column::Delta)
+        .filter(stock_entry::Column::SkuId.eq(sku.get()))
+        .filter(stock_entry::Column::OrderGoodsId.is_null())
+        .into_tuple()
+        .all(readers.db())
+        .await?;
+    Ok(deltas.into_iter().sum())
 }
 
 /// Reads SKUs of one mini-program; those that do not exist are left out.

@@ -1,9 +1,8 @@
 //! Mini-programs: the tenants, with their merchant accounts.
 
 use entity::wxapp::{ActiveModel, Column, Entity, Model};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
-};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, Set};
 use secrecy::SecretString;
 
 use super::db::{Readers, StoreError};
@@ -89,7 +88,8 @@ pub async fn by_id(
     row.map(|row| open(row, sealer)).transpose()
 }
 
-/// Writes the first mini-program when there is none; says whether it did.
+/// Writes the first mini-program when there is none; says whether it did. Of two processes that
+/// start at the same moment one does.
 pub async fn create_first(
     db: &impl ConnectionTrait,
     sealer: &Sealer,
@@ -99,8 +99,13 @@ pub async fn create_first(
     if Entity::find().count(db).await? > 0 {
         return Ok(false);
     }
-    seal_row(wxapp, sealer, now)?.insert(db).await?;
-    Ok(true)
+    let unless_there = OnConflict::new().do_nothing_on([Column::Id]).to_owned();
+    let insert = Entity::insert(seal_row(wxapp, sealer, now)?).on_conflict(unless_there);
+    match insert.exec_without_returning(db).await {
+        Ok(_) => Ok(true),
+        Err(DbErr::RecordNotInserted) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn seal_row(wxapp: &Wxapp, sealer: &Sealer, now: Timestamp) -> Result<ActiveModel, WxappError> {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use awc::http::Method;
 use serde_json::Value;
 
-use super::transport::{Call, CallError, SetupError, Transport, record};
+use super::transport::{Bases, Call, CallError, SetupError, Transport, record};
+use crate::clock::Clock;
 
 /// Busy (-1): the same call may be made again after a moment.
 pub(super) const BUSY: i64 = -1;
@@ -17,10 +18,15 @@ pub(super) const BUSY: i64 = -1;
 const BUSY_TRIES: u32 = 3;
 
 /// Where the API is, and how long to wait for it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ApiConfig {
     /// `https://api.weixin.qq.com`, or whatever stands in for it, over http too.
     pub base: String,
+    /// `https://api2.weixin.qq.com`: the same WeChat by another way, called while the first cannot
+    /// be reached.
+    pub base_2: Option<String>,
+    /// Decides when the first is tried again.
+    pub clock: Clock,
     pub connect_timeout: Duration,
     /// For each whole call.
     pub call_timeout: Duration,
@@ -60,8 +66,9 @@ pub(super) enum Question<'a> {
 impl ApiClient {
     pub fn new(config: &ApiConfig) -> Result<Self, SetupError> {
         let roots = config.extra_root_pem.as_deref();
+        let bases = Bases::new(&config.base, config.base_2.as_deref(), &config.clock)?;
         Ok(Self {
-            transport: Transport::new(&config.base, config.connect_timeout, None, roots)?,
+            transport: Transport::new(&bases, config.connect_timeout, None, roots)?,
             call_timeout: config.call_timeout,
             busy_pause: config.busy_pause,
         })

@@ -9,6 +9,7 @@
 //! usable word came back) are different types everywhere. Nothing unknown is ever taken for either.
 
 pub mod api;
+mod hosts;
 pub mod login;
 pub mod message;
 pub mod pay;

@@ -1,12 +1,17 @@
 //! HTTP to WeChat, or to whatever stands in for it: time limits, a limited answer, one repeat of a
-//! connection that never came about.
+//! connection that never came about, at the second host where there is one.
+//!
+//! Invariant: one call is sent once. A call that may have been sent is never repeated here, at
+//! whichever host: its outcome is unknown, and what to do about that is the engine's matter.
 //!
 //! It owns the awc client (one for each arbiter, since awc is not `Send`) and TLS by rustls with
 //! the ring provider. It refuses to know what the bytes mean, and logs path and result, never
 //! queries or bodies: they hold secrets, tokens and openids.
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +22,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::hosts::{Host, Hosts};
 use super::xml::LIMIT_BYTES;
+use crate::clock::Clock;
 
 /// Connections to one host at a time; more calls wait, within their time limit.
 const CONNECTIONS_MAX: usize = 200;
@@ -105,16 +112,28 @@ pub(super) struct Call<'a> {
     pub within: Duration,
 }
 
-/// A client for one base address.
+/// Where WeChat is: its host, and the one that stands by. Clones share which of them is in use.
+#[derive(Clone)]
+pub(super) struct Bases(Rc<Hosts>);
+
+impl Bases {
+    /// Each an address without query, over http too.
+    pub fn new(first: &str, second: Option<&str>, clock: &Clock) -> Result<Self, SetupError> {
+        let (first, second) = (checked_base(first)?, second.map(checked_base).transpose()?);
+        Ok(Self(Rc::new(Hosts::new(first, second, clock.clone()))))
+    }
+}
+
+/// A client for one WeChat.
 #[derive(Clone)]
 pub(super) struct Transport {
     client: awc::Client,
-    base: String,
+    hosts: Rc<Hosts>,
 }
 
 impl Transport {
     pub fn new(
-        base: &str,
+        bases: &Bases,
         connect_timeout: Duration,
         certificate: Option<&ClientCertificate>,
         extra_root_pem: Option<&[u8]>,
@@ -131,22 +150,52 @@ impl Transport {
             .disable_redirects()
             .disable_timeout()
             .finish();
-        Ok(Self { client, base: checked_base(base)? })
+        Ok(Self { client, hosts: bases.0.clone() })
     }
 
-    /// Sends, and once more at once when no connection came about: then nothing was sent.
+    /// Sends, and once more at once, to the other host, when no connection came about: then
+    /// nothing was sent.
     pub async fn send(&self, call: &Call<'_>) -> Result<Vec<u8>, CallError> {
+        if self.hosts.is_probe_due() {
+            drop(actix_rt::spawn(self.clone().probe(call.within)));
+        }
+        let host = Cell::new(self.hosts.current());
         let attempts = async {
-            match self.send_once(call).await {
-                Err(CallError::NotSent) => self.send_once(call).await,
+            match self.send_once(host.get(), call).await {
+                Err(CallError::NotSent) => {
+                    host.set(self.hosts.other(host.get()));
+                    self.send_elsewhere(host.get(), call).await
+                }
                 outcome => outcome,
             }
         };
-        tokio::time::timeout(call.within, attempts).await.unwrap_or(Err(CallError::Timeout))
+        let outcome = tokio::time::timeout(call.within, attempts).await;
+        let outcome = outcome.unwrap_or(Err(CallError::Timeout));
+        self.hosts.note(host.get(), outcome.as_ref().err().copied());
+        outcome
     }
 
-    async fn send_once(&self, call: &Call<'_>) -> Result<Vec<u8>, CallError> {
-        let url = format!("{}{}", self.base, call.path);
+    /// The repeat. A host that can be reached is the one to go on with.
+    async fn send_elsewhere(&self, host: Host, call: &Call<'_>) -> Result<Vec<u8>, CallError> {
+        let outcome = self.send_once(host, call).await;
+        if !matches!(outcome, Err(CallError::NotSent)) {
+            self.hosts.turn_to(host, "the other one cannot be reached");
+        }
+        outcome
+    }
+
+    /// Looks whether the first host is there again, beside the calls, so that none waits for it.
+    async fn probe(self, within: Duration) {
+        let request = self.client.get(format!("{}/", self.hosts.base(Host::First)));
+        let answer = tokio::time::timeout(within, request.send()).await;
+        let is_there = matches!(answer, Ok(Ok(answer)) if answer.status().as_u16() < 500);
+        if is_there {
+            self.hosts.turn_to(Host::First, "it answers again");
+        }
+    }
+
+    async fn send_once(&self, host: Host, call: &Call<'_>) -> Result<Vec<u8>, CallError> {
+        let url = format!("{}{}", self.hosts.base(host), call.path);
         let mut request = self.client.request(call.method.clone(), url);
         if !call.query.is_empty() {
             request = request.query(&call.query).map_err(|_| CallError::NotSent)?;

@@ -5,10 +5,26 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use support::storage::Kind;
+
 mod actor_death;
+mod backup;
+mod clock;
 mod crash;
+mod crash_points;
+mod diary;
 mod flash_sale;
 mod full_disk;
 mod locked;
 mod restart;
 mod shutdown;
+
+#[test]
+fn all_of_this_on_postgresql() {
+    support::everywhere::all_tests_on(Kind::Postgres);
+}
+
+#[test]
+fn all_of_this_on_mariadb() {
+    support::everywhere::all_tests_on(Kind::Mariadb);
+}

@@ -1,26 +1,11 @@
 //! A copy of an older database, started against the same merchant.
 
-use std::sync::Arc;
-
 use buynow::sandbox::{FaultKind, Notify, PayAction, PayResult};
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::desk::*;
 use crate::support::{Reply, Shopper, TestApp};
 use crate::wechat::*;
-
-/// The files of a shop that is down, as a back-up would have them.
-fn copy_of(folder: &TempDir) -> Arc<TempDir> {
-    let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(folder.path()).unwrap() {
-        let file = file.unwrap();
-        if file.file_name().to_string_lossy().contains(".db") {
-            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-        }
-    }
-    Arc::new(copy)
-}
 
 async fn order_without_attempt(shopper: &Shopper, sku: i64) -> Reply {
     let mut body = shopper.order_body(&[(sku, 1)]);
@@ -29,7 +14,7 @@ async fn order_without_attempt(shopper: &Shopper, sku: i64) -> Reply {
     shopper.orders_with(&key, body).await.expect(201)
 }
 
-/// A shop, and a copy of its files from before the latest news, both against the same merchant.
+/// A shop, and a copy of its data from before the latest news, both against the same merchant.
 struct Copied {
     original: TestApp,
     copy: TestApp,
@@ -38,9 +23,9 @@ struct Copied {
 impl Copied {
     /// Stops the shop for its copy; both run on.
     async fn of(wechat: &WeChat, app: TestApp) -> Self {
-        let folder = app.stop().await;
-        let copied = copy_of(&folder);
-        let original = wechat.shop_on(folder).await;
+        let storage = app.stop().await;
+        let copied = storage.copy().await;
+        let original = wechat.shop_on(storage).await;
         Self { original, copy: wechat.shop_on(copied).await }
     }
 
@@ -130,9 +115,9 @@ async fn a_copy_finds_what_was_paid_since_under_attempts_that_it_knows() {
     let sku = app.a_sku(100, 9).await;
     let alice = app.shopper("alice").await;
     let placed = alice.buys(sku, 1).await.expect(201);
-    let folder = app.stop().await;
-    let copied = copy_of(&folder);
-    let original = wechat.shop_on(folder).await;
+    let storage = app.stop().await;
+    let copied = storage.copy().await;
+    let original = wechat.shop_on(storage).await;
     silent(&original);
     alice.at(&original).pays(placed.payment()).await;
     original.stop().await;

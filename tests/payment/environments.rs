@@ -84,17 +84,17 @@ async fn the_former_key_verifies_until_its_end_and_the_present_one_always() {
         shopper.pays(placed.payment()).await;
         orders.push(placed);
     }
-    let folder = app.stop().await;
+    let storage = app.stop().await;
     let until = START.plus_seconds(8 * 24 * 3600);
     let former = sealer(&Config::default()).unwrap().seal(&SecretString::from(FORMER_KEY)).unwrap();
-    change_wxapp(&folder, |row| {
+    change_wxapp(&storage, |row| {
         row.prev_api_key = Set(Some(former));
         row.prev_key_until = Set(Some(until.as_millis()));
         row.key_version = Set(2);
     })
     .await;
 
-    let app = wechat.shop_on(folder).await;
+    let app = wechat.shop_on(storage).await;
     let shopper = shopper.at(&app);
     // WeChat signs some with the key of the order's day, and comes to the new address.
     let signed_by_former = |number: &str| {
@@ -122,14 +122,14 @@ async fn an_open_order_goes_on_with_the_sign_type_and_address_that_it_began_with
     let sku = app.a_sku(100, 9).await;
     let shopper = app.shopper("alice").await;
     let order = buys_without_answer(&app, &shopper, sku, FaultKind::DropAfter).await;
-    let folder = app.stop().await;
-    change_wxapp(&folder, |row| {
+    let storage = app.stop().await;
+    change_wxapp(&storage, |row| {
         row.sign_type = Set("MD5".to_owned());
         row.name = Set("新店名".to_owned());
     })
     .await;
 
-    let app = wechat.shop_on(folder).await;
+    let app = wechat.shop_on(storage).await;
     let shopper = shopper.at(&app);
     let payment = shopper.asks_to_pay(order).await.expect(200).body;
     assert_eq!(payment["signType"], json!("HMAC-SHA256"));

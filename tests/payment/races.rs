@@ -124,7 +124,8 @@ async fn no_payment_parameters_come_out_of_an_order_that_is_being_cancelled() {
     for n in 0..8 {
         all.push(ask(n).await);
     }
-    app.advance(31);
+    // A unifiedorder may be on its way for 40 s.
+    app.advance(41);
     app.run_reaper().await;
     for (shopper, order, payment) in all {
         assert_eq!(state_of(&shopper.order(order).await), "closed");

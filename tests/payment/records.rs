@@ -60,6 +60,8 @@ impl Paid {
         let seconds = Duration::from_secs(5);
         let client = PayClient::new(PayConfig {
             base: self.app.sandbox.url().to_owned(),
+            base_2: None,
+            clock: buynow::clock::Clock::system(),
             connect_timeout: seconds,
             call_timeout: seconds,
             refund_timeout: seconds,

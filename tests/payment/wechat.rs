@@ -10,9 +10,8 @@ use entity::wxapp;
 use sea_orm::{
     ActiveModelTrait as _, Database, DatabaseConnection, EntityTrait as _, IntoActiveModel as _,
 };
-use tempfile::TempDir;
 
-use crate::support::{START, TestApp};
+use crate::support::{START, Storage, TestApp};
 
 pub const SECOND_APPID: &str = "wx5a11d0b0e0000002";
 pub const SECOND_ID: i64 = 10_002;
@@ -54,22 +53,21 @@ impl WeChat {
     }
 
     pub async fn shop(&self) -> TestApp {
-        self.shop_on(Arc::new(tempfile::tempdir().unwrap())).await
+        self.shop_on(Storage::new()).await
     }
 
-    pub async fn shop_on(&self, folder: Arc<TempDir>) -> TestApp {
-        TestApp::builder().wechat(&self.handle).on(folder, self.clock.clone()).start().await
+    pub async fn shop_on(&self, storage: Arc<Storage>) -> TestApp {
+        TestApp::builder().wechat(&self.handle).on(storage, self.clock.clone()).start().await
     }
 }
 
-pub async fn database(folder: &TempDir) -> DatabaseConnection {
-    let url = format!("sqlite://{}", folder.path().join("shop.db").display());
-    Database::connect(url).await.unwrap()
+pub async fn database(storage: &Storage) -> DatabaseConnection {
+    Database::connect(storage.url()).await.unwrap()
 }
 
 /// Changes the row of the first mini-program, as staff would, while the shop is down.
-pub async fn change_wxapp(folder: &TempDir, change: impl FnOnce(&mut wxapp::ActiveModel)) {
-    let db = database(folder).await;
+pub async fn change_wxapp(storage: &Storage, change: impl FnOnce(&mut wxapp::ActiveModel)) {
+    let db = database(storage).await;
     let row = wxapp::Entity::find_by_id(10_001).one(&db).await.unwrap().unwrap();
     let mut row = row.into_active_model();
     change(&mut row);
@@ -78,7 +76,7 @@ pub async fn change_wxapp(folder: &TempDir, change: impl FnOnce(&mut wxapp::Acti
 }
 
 pub async fn add_second_wxapp(app: &TestApp, mch_id: &str) {
-    let db = database(&app.folder()).await;
+    let db = database(&app.storage()).await;
     let mut row = wxapp::Entity::find_by_id(10_001).one(&db).await.unwrap().unwrap();
     row.id = SECOND_ID;
     row.appid = SECOND_APPID.to_owned();

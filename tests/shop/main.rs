@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use support::storage::Kind;
+
 mod api;
 mod bad_input;
 mod bad_wire;
@@ -17,3 +19,13 @@ mod lists;
 mod repeats;
 mod shapes;
 mod tenants;
+
+#[test]
+fn all_of_this_on_postgresql() {
+    support::everywhere::all_tests_on(Kind::Postgres);
+}
+
+#[test]
+fn all_of_this_on_mariadb() {
+    support::everywhere::all_tests_on(Kind::Mariadb);
+}

@@ -189,8 +189,8 @@ async fn a_key_is_known_after_a_restart() {
     let body = alice.order_body(&[(sku, 1)]);
     let first = alice.orders_with("k", body.clone()).await.expect(201);
     let clock = app.clock.clone();
-    let folder = app.stop().await;
-    let app = TestApp::builder().on(folder, clock).start().await;
+    let storage = app.stop().await;
+    let app = TestApp::builder().on(storage, clock).start().await;
     let alice = alice.at(&app);
     let again = alice.orders_with("k", body).await.expect(200);
     same_order(&first, &again);

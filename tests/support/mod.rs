@@ -1,12 +1,15 @@
-//! The whole shop in this process, on a free port, with a file of its own, the simulated WeChat and
-//! a clock that only tests move. It goes through the public API; what it looks at in the database
-//! it looks at through `audit`.
+//! The whole shop in this process, on a free port, with a database of its own, the simulated
+//! WeChat and a clock that only tests move. It goes through the public API; what it looks at in
+//! the database it looks at through `audit`.
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod everywhere;
 pub mod gate;
 pub mod process;
+pub mod servers;
 mod shopper;
+pub mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +36,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 pub use shopper::{Reply, Shopper};
+pub use storage::Storage;
 
 /// 2026-11-25 18:00 in Beijing.
 pub const START: Timestamp = Timestamp::from_seconds(1_795_600_800);
@@ -62,7 +66,7 @@ pub struct TestApp {
     database_url: String,
     /// As it was started; for another start.
     config: Config,
-    _folder: Arc<tempfile::TempDir>,
+    storage: Arc<Storage>,
 }
 
 /// How a [`TestApp`] differs from the usual one.
@@ -71,7 +75,7 @@ pub struct TestAppBuilder {
     wechat: Option<SandboxHandle>,
     clock: Clock,
     probe: Arc<dyn CommitProbe>,
-    folder: Arc<tempfile::TempDir>,
+    storage: Arc<Storage>,
     second_shop: bool,
     /// Instead of a free one.
     port: Option<u16>,
@@ -110,16 +114,17 @@ impl TestAppBuilder {
         self = self.wechat(&wechat);
         self
     }
-    /// On the same files as another one, which has been stopped.
-    pub fn on(mut self, folder: Arc<tempfile::TempDir>, clock: Clock) -> Self {
-        self.config.database.url = url_in(&folder);
-        self.folder = folder;
+    /// On the same data as another one, which has been stopped.
+    pub fn on(mut self, storage: Arc<Storage>, clock: Clock) -> Self {
+        self.config.database.url = SecretString::from(storage.url());
+        self.storage = storage;
         self.clock = clock;
         self
     }
     pub async fn start(self) -> TestApp {
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let url = secrecy::ExposeSecret::expose_secret(&self.config.database.url).to_owned();
+        self.storage.make().await;
         if self.second_shop {
             add_second_shop(&self.config, &self.clock).await;
         }
@@ -149,7 +154,7 @@ impl TestAppBuilder {
             })),
             database_url: url,
             config: self.config,
-            _folder: self.folder,
+            storage: self.storage,
         }
     }
 }
@@ -170,25 +175,23 @@ async fn add_second_shop(config: &Config, clock: &Clock) {
     database.close().await.unwrap();
 }
 
-fn url_in(folder: &tempfile::TempDir) -> SecretString {
-    SecretString::from(format!("sqlite://{}", folder.path().join("shop.db").display()))
-}
-
 impl TestApp {
     pub fn builder() -> TestAppBuilder {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let storage = Storage::new();
         let mut config = Config::default();
-        config.database.url = url_in(&folder);
+        config.database.url = SecretString::from(storage.url());
         config.server.workers = 2;
         config.server.shutdown_seconds = 5;
         config.server.buyer_requests_per_second = 0;
         config.server.address_requests_per_second = 0;
+        // A machine that is busy with other tests is no reason for `unavailable`.
+        config.engine.commit_wait_ms = 20_000;
         TestAppBuilder {
             config,
             wechat: None,
             clock: Clock::manual(START),
             probe: Arc::new(NoProbe),
-            folder,
+            storage,
             second_shop: false,
             port: None,
         }
@@ -198,8 +201,8 @@ impl TestApp {
         Self::builder().start().await
     }
 
-    pub fn folder(&self) -> Arc<tempfile::TempDir> {
-        self._folder.clone()
+    pub fn storage(&self) -> Arc<Storage> {
+        self.storage.clone()
     }
 
     pub fn database_url(&self) -> &str {
@@ -207,10 +210,10 @@ impl TestApp {
     }
 
     /// Stops as SIGTERM does, and waits for the end.
-    pub async fn stop(mut self) -> Arc<tempfile::TempDir> {
+    pub async fn stop(mut self) -> Arc<Storage> {
         let _running = self.stop.take().unwrap().send(());
         self.stopped.take().unwrap().await.unwrap();
-        self._folder.clone()
+        self.storage.clone()
     }
 
     /// Ends in the middle of whatever it does; what is left can be started again. For a shop with
@@ -224,7 +227,7 @@ impl TestApp {
             config: self.config.clone(),
             clock: self.clock.clone(),
             probe: Arc::new(NoProbe),
-            folder: self._folder.clone(),
+            storage: self.storage.clone(),
             wechat: Some(self.sandbox.clone()),
             second_shop: false,
             port: Some(self.config.server.port),

@@ -2,7 +2,6 @@
 //! is killed, WeChat remembers.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -18,6 +17,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::shopper::{Reply, Shopper, call};
+use super::storage::Storage;
 
 /// Longest wait for what a healthy process does in a moment.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +27,7 @@ pub struct Process {
     pub folder: tempfile::TempDir,
     pub sandbox: SandboxHandle,
     pub url: String,
+    storage: Arc<Storage>,
     running: Option<Running>,
 }
 
@@ -47,17 +48,16 @@ impl Process {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = wechat(Clock::system());
         let url = format!("http://127.0.0.1:{}", free_port());
-        let config = config(&url, sandbox.url()) + settings;
+        let storage = Storage::new();
+        storage.make_empty_at_once();
+        let database = format!("[database]\nurl = \"{}\"\n", storage.url());
+        let config = config(&url, sandbox.url()) + &database + settings;
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, sandbox, url, running: None }
-    }
-
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("buynow.db")
+        Self { folder, sandbox, url, storage, running: None }
     }
 
     pub fn database_url(&self) -> String {
-        format!("sqlite://{}", self.database().display())
+        self.storage.url()
     }
 
     /// Serves; returns when it listens.
@@ -69,7 +69,22 @@ impl Process {
     /// Starts to serve; returns when it has said these words.
     #[track_caller]
     pub fn start_until(&mut self, words: &str) {
-        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        let serve = self.command(&["serve"]);
+        self.start_as(serve, words);
+    }
+
+    /// Serves, and dies when it comes to a point of `buynow::crash` for the nth time, as in
+    /// `after_commit:3`.
+    #[track_caller]
+    pub fn start_to_die_at(&mut self, point: &str) {
+        let mut serve = self.command(&["serve"]);
+        serve.env(buynow::crash::VARIABLE, point);
+        self.start_as(serve, "buynow serves");
+    }
+
+    #[track_caller]
+    fn start_as(&mut self, mut serve: Command, words: &str) {
+        let mut child = serve.stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = channel();
         let said = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().unwrap();

@@ -194,7 +194,12 @@ impl Shopper {
 
     /// Pays and does not wait until WeChat has told the shop.
     pub fn pays_unheard(&self, payment: &Value) -> PayOutcome {
-        self.sandbox.pay(&sheet(&self.appid, payment, PayAction::Pay))
+        self.acts_unheard(payment, PayAction::Pay)
+    }
+
+    /// As [`Self::pays_unheard`], in any other way.
+    pub fn acts_unheard(&self, payment: &Value, action: PayAction) -> PayOutcome {
+        self.sandbox.pay(&sheet(&self.appid, payment, action))
     }
 }
 

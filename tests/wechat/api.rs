@@ -29,6 +29,8 @@ const OPENID: &str = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o";
 fn api(base: &str) -> ApiClient {
     let config = ApiConfig {
         base: base.to_owned(),
+        base_2: None,
+        clock: Clock::system(),
         connect_timeout: Duration::from_secs(20),
         call_timeout: Duration::from_secs(20),
         busy_pause: Duration::ZERO,

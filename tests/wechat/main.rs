@@ -4,6 +4,7 @@
 
 mod api;
 mod certificate;
+mod hosts;
 mod logs;
 mod pay;
 mod rules;

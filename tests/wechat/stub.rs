@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use buynow::clock::Clock;
 use buynow::domain::id::OutTradeNo;
 use buynow::wechat::pay::{Merchant, PayConfig};
 use buynow::wechat::sign::{self, SignType};
@@ -45,9 +46,14 @@ pub struct Stub {
 
 impl Stub {
     pub async fn start() -> Self {
+        Self::start_at(0).await
+    }
+
+    /// At a port that was free a moment ago.
+    pub async fn start_at(port: u16) -> Self {
         let script = Arc::<Mutex<Script>>::default();
         let shared = web::Data::from(script.clone());
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let server = HttpServer::new(move || {
             App::new().app_data(shared.clone()).default_service(web::to(answer))
@@ -67,6 +73,11 @@ impl Stub {
     pub fn asked(&self, path: &str) -> Vec<Asked> {
         let script = self.script.lock().unwrap();
         script.asked.iter().filter(|asked| asked.path == path).cloned().collect()
+    }
+
+    /// Everything that was asked here, by path.
+    pub fn paths(&self) -> Vec<String> {
+        self.script.lock().unwrap().asked.iter().map(|asked| asked.path.clone()).collect()
     }
 
     pub async fn stop(self) {
@@ -136,6 +147,8 @@ pub fn signed_refusal(code: &str) -> String {
 pub fn pay_config(base: &str) -> PayConfig {
     PayConfig {
         base: base.to_owned(),
+        base_2: None,
+        clock: Clock::system(),
         connect_timeout: Duration::from_secs(20),
         call_timeout: Duration::from_secs(20),
         refund_timeout: Duration::from_secs(20),

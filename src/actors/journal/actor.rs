@@ -104,6 +104,18 @@ impl Handler<WriteRows> for JournalActor {
     }
 }
 
+impl Handler<ChangeClaim> for JournalActor {
+    type Result = ();
+
+    fn handle(&mut self, claim: ChangeClaim, _: &mut Self::Context) {
+        if self.closing || !*self.settings.alive.borrow() {
+            return refuse(claim.reply, JournalError::Closing);
+        }
+        self.shared.queue.borrow_mut().push_claim(claim, self.settings.queue_max);
+        self.shared.wake.notify_one();
+    }
+}
+
 impl Handler<Listen> for JournalActor {
     type Result = ();
 

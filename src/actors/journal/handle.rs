@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix::prelude::*;
+use rand::RngCore as _;
 use tokio::sync::oneshot;
 
 use super::actor::JournalActor;
@@ -10,7 +11,9 @@ use super::protocol::*;
 use crate::actors::goods::{BatchDone, HoldToken};
 use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
+use crate::domain::time::Timestamp;
 use crate::store::Write;
+use crate::store::claims::{Claim, ClaimChange, Work};
 
 /// What a caller who was told `unavailable` would have heard.
 pub type LateAnswer = oneshot::Receiver<Result<Outcome, JournalError>>;
@@ -38,6 +41,19 @@ impl JournalHandle {
         self.submit_and_follow(wxapp, command, hold).await.0
     }
 
+    /// The same for what was done under a claim: written only while that holds.
+    pub async fn submit_under(
+        &self,
+        claim: &Claim,
+        wxapp: WxappId,
+        command: Command,
+    ) -> Result<Outcome, JournalError> {
+        let (reply, outcome) = oneshot::channel();
+        let claim = Some(claim.clone());
+        self.journal.do_send(Submit { wxapp, command, hold: None, claim, reply });
+        self.wait(outcome).await
+    }
+
     /// The same; an answer that is late can still be waited for: until then the fate of the command
     /// is open.
     pub async fn submit_and_follow(
@@ -49,7 +65,7 @@ impl JournalHandle {
         let (reply, mut outcome) = oneshot::channel();
         // The permits at the edge bound how many are under way; an entry that carries a hold must
         // not be lost to a full mailbox.
-        self.journal.do_send(Submit { wxapp, command, hold, reply });
+        self.journal.do_send(Submit { wxapp, command, hold, claim: None, reply });
         match tokio::time::timeout(self.patience, &mut outcome).await {
             Ok(answer) => (answer.unwrap_or(Err(JournalError::Unavailable)), None),
             Err(_) => (Err(JournalError::Unavailable), Some(outcome)),
@@ -64,6 +80,31 @@ impl JournalHandle {
         let (reply, written) = oneshot::channel();
         self.journal.do_send(WriteRows { write, reply });
         self.wait(written).await
+    }
+
+    /// Takes a piece of work; none: somebody has it, or it rests.
+    pub async fn take(&self, work: Work, until: Timestamp) -> Result<Option<Claim>, JournalError> {
+        let token = random_token();
+        let taken = self.change(ClaimChange::Take { work, token: token.clone(), until }).await?;
+        Ok(taken.map(|tries| Claim { work, token, until, tries }))
+    }
+
+    /// The work is done, or given back.
+    pub async fn end(&self, claim: Claim) -> Result<(), JournalError> {
+        let Claim { work, token, .. } = claim;
+        self.change(ClaimChange::End { work, token }).await.map(drop)
+    }
+
+    /// The work is done for now; nobody takes it up before `until`.
+    pub async fn rest(&self, claim: Claim, until: Timestamp) -> Result<(), JournalError> {
+        let Claim { work, token, .. } = claim;
+        self.change(ClaimChange::Rest { work, token, until }).await.map(drop)
+    }
+
+    async fn change(&self, change: ClaimChange) -> Result<Option<i64>, JournalError> {
+        let (reply, changed) = oneshot::channel();
+        self.journal.do_send(ChangeClaim { change, reply });
+        self.wait(changed).await
     }
 
     /// Names the goods actor of a mini-program.
@@ -89,4 +130,11 @@ impl JournalHandle {
             Ok(Err(_)) | Err(_) => Err(JournalError::Unavailable),
         }
     }
+}
+
+/// 32 letters that nobody else draws.
+pub(crate) fn random_token() -> String {
+    let mut bytes = [0; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    hex::encode(bytes)
 }

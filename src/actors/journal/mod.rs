@@ -10,6 +10,7 @@ mod tests;
 mod writer;
 
 pub use actor::{JournalActor, JournalSettings};
+pub(crate) use handle::random_token;
 pub use handle::{JournalHandle, LateAnswer};
 pub use probe::{CommitProbe, NoProbe, Point, Verdict};
 pub use protocol::*;

@@ -9,6 +9,7 @@
 //! |---|---|---|---|---|
 //! | [`Submit`] | [`Outcome`] | [`JournalError`] | the command's own identity | sent after the commit |
 //! | [`WriteRows`] | `()` | [`JournalError`] | the statements themselves | sent after the commit |
+//! | [`ChangeClaim`] | how often it was taken | [`JournalError`] | the token | sent after the commit |
 //! | [`Listen`] | none | none | mini-program | value |
 //! | [`Drain`] | none | none | itself | when all is written |
 //! | [`GetSnapshot`] | [`Snapshot`] | none | itself | value |
@@ -20,6 +21,7 @@ use crate::actors::goods::{BatchDone, HoldToken};
 use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
 use crate::store::Write;
+use crate::store::claims::{Claim, ClaimChange};
 
 /// Why there is no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +37,10 @@ pub enum JournalError {
     /// meet again.
     #[error("the entry cannot be written")]
     Refused,
+    /// The claim under which it was done has run out, and somebody else has taken the work over:
+    /// nothing was written.
+    #[error("somebody else has taken the work over")]
+    Overtaken,
     /// The server is going down.
     #[error("the server is going down")]
     Closing,
@@ -51,6 +57,8 @@ pub struct Submit {
     pub command: Command,
     /// Ends when the fate of the command is certain.
     pub hold: Option<HoldToken>,
+    /// Written only while this claim holds.
+    pub claim: Option<Claim>,
     pub reply: Reply<Outcome>,
 }
 
@@ -60,6 +68,15 @@ pub struct Submit {
 pub struct WriteRows {
     pub write: Write,
     pub reply: Reply<()>,
+}
+
+/// Takes a piece of work, or lets it go. The answer is how often it has been taken; none: it is
+/// another's.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ChangeClaim {
+    pub change: ClaimChange,
+    pub reply: Reply<Option<i64>>,
 }
 
 /// From now on this is the goods actor of the mini-program.

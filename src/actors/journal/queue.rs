@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 
-use super::protocol::{JournalError, Reply, Submit, WriteRows};
+use super::protocol::{ChangeClaim, JournalError, Reply, Submit, WriteRows};
 use crate::domain::fold::Command;
+use crate::store::Write;
+use crate::store::claims::{Claim, ClaimChange};
 
 /// Settlements, closings and refunds go first; orders share what is left of a batch.
 #[derive(Default)]
 pub(super) struct Queue {
     urgent: VecDeque<Submit>,
     orders: VecDeque<Submit>,
+    claims: VecDeque<ChangeClaim>,
     writes: VecDeque<WriteRows>,
 }
 
@@ -17,20 +20,44 @@ pub(super) struct Queue {
 #[derive(Default)]
 pub(super) struct Batch {
     pub entries: Vec<Submit>,
+    pub claims: Vec<ChangeClaim>,
     pub writes: Vec<WriteRows>,
 }
 
 impl Batch {
     pub fn len(&self) -> usize {
-        self.entries.len() + self.writes.len()
+        self.entries.len() + self.claims.len() + self.writes.len()
     }
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
+/// What a transaction needs of its members.
+#[derive(Default)]
+pub(super) struct Members {
+    pub commands: Vec<Command>,
+    /// The claim of each command.
+    pub fences: Vec<Option<Claim>>,
+    pub claims: Vec<ClaimChange>,
+    pub writes: Vec<Write>,
+}
+
+impl From<&Batch> for Members {
+    fn from(batch: &Batch) -> Self {
+        Self {
+            commands: batch.entries.iter().map(|entry| entry.command.clone()).collect(),
+            fences: batch.entries.iter().map(|entry| entry.claim.clone()).collect(),
+            claims: batch.claims.iter().map(|claim| claim.change.clone()).collect(),
+            writes: batch.writes.iter().map(|write| write.write.clone()).collect(),
+        }
+    }
+}
+
 /// Lines that the orders of one batch may have in all: bounds the bound values of a statement.
 const BATCH_LINES_MAX: usize = 2_000;
+/// Claims that change in one commit.
+const BATCH_CLAIMS_MAX: usize = 512;
 /// Statements that ride along in one commit.
 const BATCH_WRITES_MAX: usize = 512;
 
@@ -59,7 +86,7 @@ fn lines(command: &Command) -> usize {
 
 impl Queue {
     pub fn len(&self) -> usize {
-        self.urgent.len() + self.orders.len() + self.writes.len()
+        self.urgent.len() + self.orders.len() + self.claims.len() + self.writes.len()
     }
 
     /// Queues an entry, or refuses it when its queue is full.
@@ -80,6 +107,14 @@ impl Queue {
         }
     }
 
+    pub fn push_claim(&mut self, claim: ChangeClaim, max: usize) {
+        if self.claims.len() >= max {
+            refuse(claim.reply, JournalError::Busy);
+        } else {
+            self.claims.push_back(claim);
+        }
+    }
+
     /// Takes the next batch: at most `max` entries, urgent ones first. While another mini-program
     /// has orders waiting, none takes more than half of the room.
     pub fn take(&mut self, max: usize) -> Batch {
@@ -92,6 +127,8 @@ impl Queue {
         }
         let room = max - batch.entries.len();
         self.take_orders(&mut batch, room);
+        let claims = self.claims.len().min(BATCH_CLAIMS_MAX);
+        batch.claims.extend(self.claims.drain(..claims));
         let writes = self.writes.len().min(BATCH_WRITES_MAX);
         batch.writes.extend(self.writes.drain(..writes));
         batch
@@ -129,6 +166,9 @@ impl Queue {
     pub fn refuse_all(&mut self, error: JournalError) {
         for entry in self.urgent.drain(..).chain(self.orders.drain(..)) {
             refuse(entry.reply, error);
+        }
+        for claim in self.claims.drain(..) {
+            refuse(claim.reply, error);
         }
         for write in self.writes.drain(..) {
             refuse(write.reply, error);

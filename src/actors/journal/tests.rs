@@ -308,7 +308,8 @@ async fn a_lost_batch_gives_its_ids_back() {
 
 fn entry(wxapp: i64, command: impl Into<Command>) -> Submit {
     let (reply, _) = oneshot::channel();
-    Submit { wxapp: WxappId::parse(wxapp).unwrap(), command: command.into(), hold: None, reply }
+    let wxapp = WxappId::parse(wxapp).unwrap();
+    Submit { wxapp, command: command.into(), hold: None, claim: None, reply }
 }
 
 fn order_of(wxapp: i64) -> Submit {

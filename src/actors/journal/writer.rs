@@ -16,17 +16,20 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbE
 use super::actor::{JournalSettings, Shared};
 use super::probe::{Point, Verdict};
 use super::protocol::*;
-use super::queue::{Batch, refuse};
+use super::queue::{Batch, Members, refuse};
 use crate::actors::goods::{BatchDone, HoldId, HoldToken};
+use crate::crash::{self, CrashPoint};
 use crate::domain::books::{Books, Kept};
-use crate::domain::fold::{Outcome, fold, ids_needed};
+use crate::domain::fold::{Command, Outcome, fold, ids_needed};
 use crate::domain::id::WxappId;
+use crate::store::StoreError;
 use crate::store::batch::{
     Marker, insert_fence, insert_marker, is_fenced, load, purge_markers, save,
 };
+use crate::store::claims::{self, Claim};
 use crate::store::db::{begin_write, open_writer};
+use crate::store::errors::Trouble;
 use crate::store::ids::take_blocks;
-use crate::store::{StoreError, Write};
 
 /// Markers are kept for a day.
 const MARKER_SECONDS: i64 = 24 * 3600;
@@ -53,7 +56,8 @@ enum Fate {
 
 /// What a committed batch has brought.
 struct Done {
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<Result<Outcome, JournalError>>,
+    claims: Vec<Option<i64>>,
     books: Books,
     blocks: Option<std::ops::Range<i64>>,
 }
@@ -106,8 +110,8 @@ impl Writer {
         if self.settings.ids.blocks_wanted(0) == 0 {
             return;
         }
-        match self.transact(&[], &[]).await {
-            Fate::Committed(done) => drop(self.take_over_ids(*done)),
+        match self.transact(&Members::default()).await {
+            Fate::Committed(mut done) => self.take_over_ids(&mut done),
             // The blocks may be lost; the next ones are not.
             Fate::Unknown(..) => self.settings.ids.cry(),
             Fate::Lost(error) => {
@@ -134,10 +138,7 @@ impl Writer {
     async fn write_or_split(&mut self, batch: Batch) {
         let mut todo = vec![batch];
         while let Some(batch) = todo.pop() {
-            let commands: Vec<_> =
-                batch.entries.iter().map(|entry| entry.command.clone()).collect();
-            let writes: Vec<_> = batch.writes.iter().map(|write| write.write.clone()).collect();
-            match self.transact_with_retries(&commands, &writes).await {
+            match self.transact_with_retries(&Members::from(&batch)).await {
                 Fate::Committed(done) => self.tell(batch, *done),
                 Fate::Unknown(done, marker) => {
                     if self.resolve(&marker).await {
@@ -162,15 +163,11 @@ impl Writer {
         }
     }
 
-    async fn transact_with_retries(
-        &mut self,
-        commands: &[crate::domain::fold::Command],
-        writes: &[Write],
-    ) -> Fate {
+    async fn transact_with_retries(&mut self, members: &Members) -> Fate {
         let mut pause = PAUSE;
         let mut tries = 0;
         loop {
-            let fate = self.transact(commands, writes).await;
+            let fate = self.transact(members).await;
             tries += 1;
             match fate {
                 Fate::Lost(ref error) if tries < RETRIES && is_passing(error) => {
@@ -188,11 +185,7 @@ impl Writer {
     }
 
     /// One transaction: lock, fold, write, commit.
-    async fn transact(
-        &mut self,
-        commands: &[crate::domain::fold::Command],
-        writes: &[Write],
-    ) -> Fate {
+    async fn transact(&mut self, members: &Members) -> Fate {
         let connection = match self.connect().await {
             Ok(connection) => connection,
             Err(error) => return Fate::Lost(error),
@@ -206,7 +199,7 @@ impl Writer {
             }
         };
         let mut pooled = Vec::new();
-        let fate = match self.fill(&txn, &marker, commands, writes, &mut pooled).await {
+        let fate = match self.fill(&txn, &marker, members, &mut pooled).await {
             Ok(done) => self.commit(txn, done, marker).await,
             Err(error) => {
                 if txn.rollback().await.is_err() {
@@ -234,7 +227,9 @@ impl Writer {
                 return self.unknown(done, marker);
             }
         }
+        crash::passes(CrashPoint::BeforeCommit);
         let committed = txn.commit().await;
+        crash::passes(CrashPoint::AfterCommit);
         let lost = self.settings.probe.at(Point::AfterCommit).await != Verdict::GoOn;
         match committed {
             Ok(()) if !lost => Fate::Committed(Box::new(done)),
@@ -255,13 +250,15 @@ impl Writer {
         &self,
         txn: &DatabaseTransaction,
         marker: &Marker,
-        commands: &[crate::domain::fold::Command],
-        writes: &[Write],
+        members: &Members,
         pooled: &mut Vec<i64>,
     ) -> Result<Done, StoreError> {
+        let Members { commands, fences, claims, writes } = members;
         let now = self.settings.clock.now();
         insert_marker(txn, marker, now).await?;
-        let (mut books, claims) = load(txn, commands, now).await?;
+        let given: Vec<_> = fences.iter().flatten().collect();
+        let claimed = claims::settle(txn, claims, &given, now).await?;
+        let (mut books, keys) = load(txn, commands, now).await?;
         let needed = ids_needed(&books, commands);
         let wanted = self.settings.ids.blocks_wanted(needed);
         let mut blocks = None;
@@ -270,17 +267,19 @@ impl Writer {
         }
         *pooled = self.settings.ids.draw_up_to(needed);
         books.ids = with_fresh(pooled.clone(), needed, &mut blocks);
-        let fold_one =
-            |command: &crate::domain::fold::Command| fold(&mut books, command.clone(), now);
-        let outcomes = commands.iter().map(fold_one).collect();
-        save(txn, &books, &claims, now).await?;
+        let fold_one = |(command, fence): (&Command, &Option<Claim>)| match fence {
+            Some(claim) if !claimed.holds(claim) => Err(JournalError::Overtaken),
+            Some(_) | None => Ok(fold(&mut books, command.clone(), now)),
+        };
+        let outcomes = commands.iter().zip(fences).map(fold_one).collect();
+        save(txn, &books, &keys, now).await?;
         for statement in writes.iter().flat_map(|write| &write.0) {
             txn.execute_raw(statement.clone()).await?;
         }
         if self.shared.snapshot.borrow().batches % PURGE_EVERY == 1 {
             purge_markers(txn, now.plus_seconds(-MARKER_SECONDS)).await?;
         }
-        Ok(Done { outcomes, books, blocks })
+        Ok(Done { outcomes, claims: claimed.changed, books, blocks })
     }
 
     async fn connect(&mut self) -> Result<DatabaseConnection, StoreError> {
@@ -339,23 +338,27 @@ impl Writer {
     }
 
     /// What a committed batch has left of its ids and blocks is free now.
-    fn take_over_ids(&self, done: Done) -> (Vec<Outcome>, Books) {
-        let Done { outcomes, mut books, blocks } = done;
-        self.settings.ids.give_back(std::mem::take(&mut books.ids));
-        if let Some(block) = blocks.filter(|block| !block.is_empty()) {
+    fn take_over_ids(&self, done: &mut Done) {
+        self.settings.ids.give_back(std::mem::take(&mut done.books.ids));
+        if let Some(block) = done.blocks.take().filter(|block| !block.is_empty()) {
             self.settings.ids.add(block);
         }
-        (outcomes, books)
     }
 
     /// Tells the goods actors first, so that whoever hears of his order finds memory up to date.
-    fn tell(&mut self, batch: Batch, done: Done) {
-        let (outcomes, books) = self.take_over_ids(done);
-        let (waiting, writes) = part(batch);
-        let waiting = self.end_holds(waiting, &books);
-        for (reply, outcome) in waiting.into_iter().zip(outcomes) {
-            crate::metrics::outcome(&outcome);
-            let _gone = reply.send(Ok(outcome));
+    fn tell(&mut self, batch: Batch, mut done: Done) {
+        self.take_over_ids(&mut done);
+        let (waiting, claims, writes) = part(batch);
+        let waiting = self.end_holds(waiting, &done.books);
+        for (reply, outcome) in waiting.into_iter().zip(done.outcomes) {
+            match &outcome {
+                Ok(outcome) => crate::metrics::outcome(outcome),
+                Err(_) => crate::metrics::overtaken(),
+            }
+            let _gone = reply.send(outcome);
+        }
+        for (claim, taken) in claims.into_iter().zip(done.claims) {
+            let _gone = claim.reply.send(Ok(taken));
         }
         for write in writes {
             let _gone = write.reply.send(Ok(()));
@@ -364,9 +367,12 @@ impl Writer {
 
     fn fail(&mut self, batch: Batch, error: JournalError) {
         self.shared.snapshot.borrow_mut().failed_batches += 1;
-        let (waiting, writes) = part(batch);
+        let (waiting, claims, writes) = part(batch);
         for reply in self.end_holds(waiting, &Books::default()) {
             refuse(reply, error);
+        }
+        for claim in claims {
+            refuse(claim.reply, error);
         }
         for write in writes {
             refuse(write.reply, error);
@@ -414,24 +420,30 @@ fn with_fresh(
     ids
 }
 
-fn part(batch: Batch) -> (Vec<Waiting>, Vec<WriteRows>) {
+fn part(batch: Batch) -> (Vec<Waiting>, Vec<ChangeClaim>, Vec<WriteRows>) {
     let waiting = batch.entries.into_iter().map(|entry| Waiting {
         wxapp: entry.wxapp,
         hold: entry.hold,
         reply: entry.reply,
     });
-    (waiting.collect(), batch.writes)
+    (waiting.collect(), batch.claims, batch.writes)
 }
 
-/// Entries apart from plain writes first, then each in two halves.
+/// Entries, claims and plain writes apart first, then each in two halves.
 fn halve(mut batch: Batch) -> (Batch, Batch) {
     let mut second = Batch::default();
-    if batch.entries.is_empty() || batch.writes.is_empty() {
-        second.entries = batch.entries.split_off(batch.entries.len() / 2);
-        second.writes = batch.writes.split_off(batch.writes.len() / 2);
-    } else {
-        second.writes = std::mem::take(&mut batch.writes);
+    let (entries, claims, writes) = (batch.entries.len(), batch.claims.len(), batch.writes.len());
+    if entries > 0 && claims + writes > 0 {
+        second.entries = std::mem::take(&mut batch.entries);
+        return (second, batch);
     }
+    if claims > 0 && writes > 0 {
+        second.writes = std::mem::take(&mut batch.writes);
+        return (batch, second);
+    }
+    second.entries = batch.entries.split_off(entries / 2);
+    second.claims = batch.claims.split_off(claims / 2);
+    second.writes = batch.writes.split_off(writes / 2);
     (batch, second)
 }
 
@@ -445,15 +457,10 @@ fn is_duplicate(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// Worth the same batch again after a moment: another writer holds the lock.
+/// Worth the same batch again after a moment.
 fn is_passing(error: &StoreError) -> bool {
-    match error {
-        StoreError::Row { .. } => false,
-        StoreError::Database(error) => {
-            let text = error.to_string();
-            ["database is locked", "database table is locked", "(code: 5)"]
-                .iter()
-                .any(|sign| text.contains(sign))
-        }
+    match error.trouble() {
+        Trouble::Collision | Trouble::Locked | Trouble::NotWritable | Trouble::Gone => true,
+        Trouble::Content | Trouble::Other => false,
     }
 }

@@ -29,6 +29,7 @@ struct Inner {
     client: ApiClient,
     token: TokenKeeper,
     state: MiniProgramState,
+    clock: Clock,
 }
 
 impl MessengerActor {
@@ -40,8 +41,8 @@ impl MessengerActor {
         mailbox: usize,
     ) -> Self {
         let (appid, secret) = (wxapp.appid.clone(), wxapp.secret.clone());
-        let token = TokenKeeper::new(client.clone(), appid, secret, clock);
-        Self { inner: Rc::new(Inner { wxapp, client, token, state }), mailbox }
+        let token = TokenKeeper::new(client.clone(), appid, secret, clock.clone());
+        Self { inner: Rc::new(Inner { wxapp, client, token, state, clock }), mailbox }
     }
 }
 
@@ -78,6 +79,11 @@ impl Handler<Deliver> for MessengerActor {
 
 async fn deliver(inner: &Inner, message: Deliver) -> Result<Sent, MessageError> {
     let page = Some(message.page).filter(|page| !page.is_empty());
+    // It may have to be fetched first, and the time be over by then.
+    inner.token.token().await.map_err(MessageError::NoToken)?;
+    if inner.clock.now() > message.not_after {
+        return Err(MessageError::NotSent);
+    }
     match message.kind {
         TemplateKind::Subscribe => {
             let data =

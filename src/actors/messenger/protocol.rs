@@ -11,6 +11,7 @@
 use actix::prelude::*;
 
 use crate::domain::notification::TemplateKind;
+use crate::domain::time::Timestamp;
 pub use crate::wechat::login::{LoginError, WechatSession};
 pub use crate::wechat::message::{MessageError, Sent};
 
@@ -35,4 +36,6 @@ pub struct Deliver {
     pub form_id: Option<String>,
     /// Fields and their values, filled in but not yet fitted to WeChat's rules.
     pub data: Vec<(String, String)>,
+    /// Later than this it is not sent.
+    pub not_after: Timestamp,
 }

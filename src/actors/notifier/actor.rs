@@ -6,15 +6,15 @@ use std::rc::Rc;
 
 use actix::prelude::*;
 use futures_util::StreamExt as _;
-use rand::RngCore as _;
 
 use super::protocol::*;
 use super::stale;
 use crate::actors::directory::Directory;
-use crate::actors::journal::{JournalError, JournalHandle};
+use crate::actors::journal::{JournalError, JournalHandle, random_token};
 use crate::actors::messenger::{Deliver, MessageError};
 use crate::actors::steady::survive;
 use crate::clock::Clock;
+use crate::crash::{self, CrashPoint};
 use crate::domain::id::{NotificationId, UserId};
 use crate::domain::notification::{Facts, MessageTemplate, TemplateKind, fill};
 use crate::domain::time::Timestamp;
@@ -26,8 +26,6 @@ use crate::store::{Readers, StoreError, Write, payments};
 const BATCH: u64 = 64;
 /// Buyers told at the same time.
 const CONCURRENT: usize = 8;
-/// A claim runs out after this; WeChat answers in seconds.
-const CLAIM_SECONDS: i64 = 120;
 /// Seconds between looks at a message that waits for a consent.
 const GRANT_PAUSE_SECONDS: i64 = 15;
 
@@ -38,6 +36,16 @@ pub struct NotifierSettings {
     pub grant_wait_seconds: i64,
     /// Sends of one message until it is parked.
     pub tries_max: i64,
+    /// How long claimed messages stay this process's own.
+    pub claim_seconds: i64,
+    /// Longest call to WeChat.
+    pub call_seconds: i64,
+}
+
+/// What this process has claimed in one go.
+struct Turn {
+    token: String,
+    until: Timestamp,
 }
 
 /// Drains the outbox.
@@ -65,6 +73,8 @@ enum NotifyError {
     Journal(#[from] JournalError),
     #[error("its mini-program cannot be reached")]
     Shop,
+    #[error("the claim has run out")]
+    Late,
 }
 
 impl NotifierActor {
@@ -146,26 +156,28 @@ async fn run_batch(inner: &Inner) -> Result<usize, NotifyError> {
     if ids.is_empty() {
         return Ok(0);
     }
-    let token = token();
-    let until = now.plus_seconds(CLAIM_SECONDS);
+    let until = now.plus_seconds(inner.settings.claim_seconds);
+    let turn = Turn { token: random_token(), until };
     let backend = inner.readers.backend();
-    let claim = outbox::claim(backend, &ids, &token, now, until);
-    let claimed = match read_claimed(inner, claim, &token).await {
+    let claim = outbox::claim(backend, &ids, &turn.token, now, until);
+    let claimed = match read_claimed(inner, claim, &turn.token).await {
         Ok(claimed) => claimed,
         Err(error) => {
             // Nothing was sent. Should the claim still be written, this is written after it.
-            let _unknown = inner.journal.write(outbox::give_back(backend, &token, &ids)).await;
+            let give_back = outbox::give_back(backend, &turn.token, &ids);
+            let _unknown = inner.journal.write(give_back).await;
             return Err(error);
         }
     };
     if !claimed.unreadable.is_empty() {
-        let park = outbox::park_unreadable(backend, &claimed.unreadable, &token, now);
+        let park = outbox::park_unreadable(backend, &claimed.unreadable, &turn.token, now);
         inner.journal.write(park).await?;
     }
+    crash::passes(CrashPoint::MessageClaimed);
     let worked = claimed.messages.len() + claimed.unreadable.len();
-    let untried = tell_all(inner, claimed.messages, &token).await;
+    let untried = tell_all(inner, claimed.messages, &turn).await;
     if !untried.is_empty() {
-        inner.journal.write(outbox::give_back(backend, &token, &untried)).await?;
+        inner.journal.write(outbox::give_back(backend, &turn.token, &untried)).await?;
     }
     Ok(if inner.stopping.get() { 0 } else { worked })
 }
@@ -175,29 +187,29 @@ async fn read_claimed(inner: &Inner, claim: Write, token: &str) -> Result<Claime
     Ok(outbox::claimed(&inner.readers, token).await?)
 }
 
-/// Tells every buyer; the answer is what was not tried, because the notifier is to stop. Sends for
-/// one buyer are serial (43108); buyers are told side by side.
-async fn tell_all(inner: &Inner, messages: Vec<Waiting>, token: &str) -> Vec<NotificationId> {
+/// Tells every buyer; the answer is what was not tried, because the notifier is to stop or its time
+/// is over. Sends for one buyer are serial (43108); buyers are told side by side.
+async fn tell_all(inner: &Inner, messages: Vec<Waiting>, turn: &Turn) -> Vec<NotificationId> {
     let mut by_buyer: BTreeMap<UserId, Vec<Waiting>> = BTreeMap::new();
     for message in messages {
         by_buyer.entry(message.user).or_default().push(message);
     }
-    let buyers = by_buyer.into_values().map(|messages| tell(inner, messages, token));
+    let buyers = by_buyer.into_values().map(|messages| tell(inner, messages, turn));
     let untried = futures_util::stream::iter(buyers).buffer_unordered(CONCURRENT);
     untried.collect::<Vec<_>>().await.concat()
 }
 
-fn token() -> String {
-    let mut bytes = [0; 16];
-    rand::rng().fill_bytes(&mut bytes);
-    hex::encode(bytes)
+/// Whether a call may not be made any more: its answer may come after another process has taken
+/// the message over.
+fn is_over(inner: &Inner, turn: &Turn) -> bool {
+    turn.until < inner.clock.now().plus_seconds(inner.settings.call_seconds)
 }
 
-async fn tell(inner: &Inner, messages: Vec<Waiting>, token: &str) -> Vec<NotificationId> {
+async fn tell(inner: &Inner, messages: Vec<Waiting>, turn: &Turn) -> Vec<NotificationId> {
     let mut messages = messages.into_iter();
-    while !inner.stopping.get() {
+    while !inner.stopping.get() && !is_over(inner, turn) {
         let Some(message) = messages.next() else { break };
-        if let Err(error) = tell_one(inner, &message, token).await {
+        if let Err(error) = tell_one(inner, &message, turn).await {
             // Its claim runs out, and it counts as one that may have been delivered.
             tracing::warn!(notification = %message.id, %error, "what came of a message is lost");
         }
@@ -205,8 +217,8 @@ async fn tell(inner: &Inner, messages: Vec<Waiting>, token: &str) -> Vec<Notific
     messages.map(|message| message.id).collect()
 }
 
-async fn tell_one(inner: &Inner, message: &Waiting, token: &str) -> Result<(), NotifyError> {
-    let delivery = match try_one(inner, message).await {
+async fn tell_one(inner: &Inner, message: &Waiting, turn: &Turn) -> Result<(), NotifyError> {
+    let delivery = match try_one(inner, message, turn).await {
         Ok(delivery) => delivery,
         Err(error) => {
             tracing::warn!(notification = %message.id, %error, "a message is left for later");
@@ -217,12 +229,12 @@ async fn tell_one(inner: &Inner, message: &Waiting, token: &str) -> Result<(), N
     crate::metrics::message(delivery.as_str());
     let backend = inner.readers.backend();
     let now = inner.clock.now();
-    inner.journal.write(outbox::finish(backend, message.id, token, &delivery, now)).await?;
-    Ok(())
+    let finish = outbox::finish(backend, message.id, &turn.token, &delivery, now);
+    Ok(inner.journal.write(finish).await?)
 }
 
 /// An error: the message was certainly not sent.
-async fn try_one(inner: &Inner, message: &Waiting) -> Result<Delivery, NotifyError> {
+async fn try_one(inner: &Inner, message: &Waiting, turn: &Turn) -> Result<Delivery, NotifyError> {
     let shop = inner.directory.shop(message.wxapp).await.map_err(|_| NotifyError::Shop)?;
     match shop.wxapp.templates.get(&message.event) {
         None => Ok(Delivery::Skipped { reason: "no_template" }),
@@ -231,7 +243,7 @@ async fn try_one(inner: &Inner, message: &Waiting) -> Result<Delivery, NotifyErr
         }
         Some(template) => {
             let to = Recipient { wxapp: &shop.wxapp, messenger: &shop.messenger, template };
-            deliver(inner, message, &to).await
+            deliver(inner, message, &to, turn).await
         }
     }
 }
@@ -247,6 +259,7 @@ async fn deliver(
     inner: &Inner,
     message: &Waiting,
     to: &Recipient<'_>,
+    turn: &Turn,
 ) -> Result<Delivery, NotifyError> {
     let openid = payments::openid(&inner.readers, message.user).await?.unwrap_or_default();
     if takes_grant(message, to) {
@@ -258,6 +271,13 @@ async fn deliver(
         }
         change_grants(inner, message, to, GrantChange::Take).await?;
     }
+    if is_over(inner, turn) {
+        // The database took its time, or this process stood still.
+        if takes_grant(message, to) {
+            change_grants(inner, message, to, GrantChange::GiveBack).await?;
+        }
+        return Err(NotifyError::Late);
+    }
     let facts = facts(message, to.wxapp);
     let field = |(name, pattern): (&String, &String)| (name.clone(), fill(pattern, &facts));
     let deliver = Deliver {
@@ -267,8 +287,11 @@ async fn deliver(
         page: fill(&to.template.page, &facts),
         form_id: message.form_id.clone(),
         data: to.template.data.iter().map(field).collect(),
+        not_after: turn.until.plus_seconds(-inner.settings.call_seconds),
     };
-    Ok(match to.messenger.send(deliver).await {
+    let answered = to.messenger.send(deliver).await;
+    crash::passes(CrashPoint::MessageSent);
+    Ok(match answered {
         Ok(Ok(sent)) => Delivery::Sent { msg_id: sent.msg_id },
         Ok(Err(error)) => failed(inner, message, to, error).await,
         // It died, perhaps with the message on its way.

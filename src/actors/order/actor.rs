@@ -324,8 +324,9 @@ impl Handler<ConfirmReceipt> for OrderActor {
 fn to_place_error(error: JournalError) -> PlaceError {
     match error {
         JournalError::Busy => PlaceError::Busy,
-        JournalError::Unavailable | JournalError::Refused | JournalError::Closing => {
-            PlaceError::Unavailable
-        }
+        JournalError::Unavailable
+        | JournalError::Refused
+        | JournalError::Overtaken
+        | JournalError::Closing => PlaceError::Unavailable,
     }
 }

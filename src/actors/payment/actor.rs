@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 
 use super::protocol::*;
 use super::provider::PaymentProvider;
+use super::turn::UnderWay;
 use super::{closing, inquire, notify, prepay, refund};
 use crate::actors::journal::JournalHandle;
 use crate::clock::Clock;
@@ -34,6 +35,10 @@ pub struct PaymentDeps {
     pub notify_url: String,
     /// After this long no unifiedorder can still be on its way, in whatever process it was sent.
     pub in_flight_seconds: i64,
+    /// How long a piece of work stays this process's own.
+    pub claim_seconds: i64,
+    /// Longest call to WeChat.
+    pub call_seconds: i64,
     pub mailbox: usize,
 }
 
@@ -43,6 +48,7 @@ pub(super) struct Inner {
     /// Attempts whose unifiedorder is under way in this process.
     pub opening: RefCell<HashSet<AttemptId>>,
     pub opened: tokio::sync::Notify,
+    pub closing: UnderWay,
 }
 
 impl Inner {
@@ -77,7 +83,8 @@ pub struct PaymentActor {
 
 impl PaymentActor {
     pub fn new(deps: PaymentDeps) -> Self {
-        let inner = Inner { deps, opening: RefCell::default(), opened: tokio::sync::Notify::new() };
+        let (opening, opened) = (RefCell::default(), tokio::sync::Notify::new());
+        let inner = Inner { deps, opening, opened, closing: UnderWay::default() };
         Self { inner: Rc::new(inner), prepaying: Rc::default() }
     }
 }
@@ -150,11 +157,20 @@ impl Handler<Inquire> for PaymentActor {
     }
 }
 
+impl Handler<AskAgain> for PaymentActor {
+    type Result = ResponseFuture<Result<(), PaymentError>>;
+
+    fn handle(&mut self, ask: AskAgain, _: &mut Self::Context) -> Self::Result {
+        let inner = self.inner.clone();
+        Box::pin(async move { closing::ask_again(&inner, ask).await })
+    }
+}
+
 impl Handler<WorkOnRefund> for PaymentActor {
     type Result = ResponseFuture<Result<(), PaymentError>>;
 
     fn handle(&mut self, work: WorkOnRefund, _: &mut Self::Context) -> Self::Result {
         let inner = self.inner.clone();
-        Box::pin(async move { refund::work(&inner, work.refund).await })
+        Box::pin(async move { refund::work(&inner, work).await })
     }
 }

@@ -1,7 +1,7 @@
 //! Staff ask whether an order is paid: of all attempts, also of those that are closed for us.
 
 use super::actor::Inner;
-use super::closing::take_word;
+use super::closing::{Asked, take_word};
 use super::protocol::{Inquired, InquiredWord, PaymentError};
 use super::provider::TradeWord;
 use crate::domain::attempt::{Attempt, AttemptState};
@@ -25,6 +25,7 @@ pub(super) async fn inquire(inner: &Inner, id: OrderId) -> Result<Vec<Inquired>,
 
 /// Money that is not recorded yet is settled, or goes back; everything else is only told.
 async fn ask(inner: &Inner, attempt: &Attempt) -> Result<InquiredWord, PaymentError> {
+    let asked = Asked { at: inner.deps.clock.now(), claim: None };
     let word = match inner.deps.provider.ask(attempt).await {
         Ok(word) => word,
         Err(error) => return Ok(InquiredWord::NoAnswer(error.text())),
@@ -39,7 +40,7 @@ async fn ask(inner: &Inner, attempt: &Attempt) -> Result<InquiredWord, PaymentEr
     };
     let speaks_of_money = matches!(word, TradeWord::Paid(_) | TradeWord::PaidAndRefunded(_));
     if speaks_of_money && attempt.state != AttemptState::Paid {
-        take_word(inner, attempt, word).await?;
+        take_word(inner, attempt, word, asked).await?;
     }
     Ok(said)
 }

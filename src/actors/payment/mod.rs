@@ -8,6 +8,7 @@ mod prepay;
 pub mod protocol;
 mod provider;
 mod refund;
+mod turn;
 mod v2;
 
 pub use actor::{PaymentActor, PaymentDeps};

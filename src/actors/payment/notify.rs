@@ -6,6 +6,7 @@
 use super::actor::Inner;
 use super::protocol::NotifyReply;
 use super::v2::to_evidence;
+use crate::crash::{self, CrashPoint};
 use crate::domain::attempt::Attempt;
 use crate::domain::fold::{Command, KeepIncident, Outcome, Settle, Settlement};
 use crate::domain::payment::IncidentReason;
@@ -81,7 +82,10 @@ async fn take(inner: &Inner, notice: PaymentNotice, attempt: Option<Attempt>) ->
     let settle =
         Settle { attempt: attempt.id, evidence: to_evidence(notice.paid), refunds: Vec::new() };
     match inner.submit(Command::Settle(settle)).await {
-        Ok(Outcome::Settled(settlement)) => reply(settlement),
+        Ok(Outcome::Settled(settlement)) => {
+            crash::passes(CrashPoint::PaymentCommitted);
+            reply(settlement)
+        }
         Ok(_) | Err(_) => NotifyReply::Unavailable,
     }
 }

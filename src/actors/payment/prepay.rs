@@ -4,10 +4,11 @@ use rand::Rng as _;
 use rand::distr::Alphanumeric;
 
 use super::actor::Inner;
-use super::closing;
+use super::closing::{self, Asked};
 use super::protocol::*;
 use super::provider::{Refused, TradeWord, WeChatError};
 use crate::actors::journal::JournalError;
+use crate::crash::{self, CrashPoint};
 use crate::domain::attempt::{
     Attempt, AttemptEvent, AttemptState, AttemptTerms, Prepay as StoredPrepay, PrepayStep,
     next_prepay_step,
@@ -126,8 +127,12 @@ fn body(shop: &str, lines: &[Line]) -> String {
 /// Calls unifiedorder and records its answer before anybody is told.
 async fn open(inner: &Inner, attempt: &Attempt) -> Result<Option<RequestPayment>, PrepayError> {
     inner.opening.borrow_mut().insert(attempt.id);
+    crash::passes(CrashPoint::BeforeUnifiedOrder);
     let opened = match inner.deps.provider.open(attempt).await {
-        Ok(prepay_id) => Ok(keep(inner, attempt, prepay_id).await),
+        Ok(prepay_id) => {
+            crash::passes(CrashPoint::AfterUnifiedOrder);
+            Ok(keep(inner, attempt, prepay_id).await)
+        }
         Err(error) => Err(error),
     };
     inner.opening.borrow_mut().remove(&attempt.id);
@@ -193,6 +198,7 @@ async fn spent(
     attempt: &Attempt,
     code: String,
 ) -> Result<Option<RequestPayment>, PrepayError> {
+    let asked = Asked { at: inner.deps.clock.now(), claim: None };
     let word = inner.deps.provider.ask(attempt).await;
     match word.map_err(|error| PrepayError::Wechat(error.text()))? {
         TradeWord::PaidByOthers(evidence) => {
@@ -200,7 +206,7 @@ async fn spent(
             record(inner, attempt, AttemptEvent::Refused { code }).await?;
         }
         word @ (TradeWord::Paid(_) | TradeWord::PaidAndRefunded(_)) => {
-            let taken = closing::take_word(inner, attempt, word).await.map_err(to_error)?;
+            let taken = closing::take_word(inner, attempt, word, asked).await.map_err(to_error)?;
             if taken == Closed::NotYet {
                 return Err(PrepayError::Wechat(code));
             }
@@ -215,7 +221,7 @@ async fn spent(
 }
 
 async fn close_first(inner: &Inner, attempt: &Attempt) -> Result<(), PrepayError> {
-    match closing::close_attempt(inner, attempt).await.map_err(to_error)? {
+    match closing::close_attempt(inner, None, attempt).await.map_err(to_error)? {
         Closed::Quiet => Ok(()),
         Closed::NotYet => Err(PrepayError::Wechat("NOT_CLOSED".into())),
     }
@@ -230,6 +236,8 @@ fn to_error(error: PaymentError) -> PrepayError {
     match error {
         PaymentError::Journal(JournalError::Busy) => PrepayError::Busy,
         PaymentError::Store(error) => unavailable(&error),
-        PaymentError::Journal(_) | PaymentError::Mismatch => PrepayError::Unavailable,
+        PaymentError::Journal(_) | PaymentError::Mismatch | PaymentError::Late => {
+            PrepayError::Unavailable
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`CloseOrder`] | [`Closed`] | [`PaymentError`] | the order | future |
 //! | [`AskWechat`] | none | [`PaymentError`] | the order | future |
 //! | [`Inquire`] | [`Inquired`], one for each attempt | [`PaymentError`] | the order | future |
+//! | [`AskAgain`] | none | [`PaymentError`] | the attempt's claim | future |
 //! | [`WorkOnRefund`] | none | [`PaymentError`] | out_refund_no | future |
 
 use actix::prelude::*;
@@ -19,7 +20,8 @@ use tracing::Span;
 
 use crate::actors::journal::JournalError;
 use crate::domain::attempt::NotPayable;
-use crate::domain::id::{OrderId, OutTradeNo, RefundId, UserId};
+use crate::domain::id::{AttemptId, OrderId, OutTradeNo, RefundId, UserId};
+use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 pub use crate::wechat::pay::RequestPayment;
 
@@ -126,10 +128,21 @@ pub enum InquiredWord {
     NoAnswer(String),
 }
 
+/// The same for one attempt on the engine's own account: of several processes one asks.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), PaymentError>")]
+pub struct AskAgain {
+    pub order: OrderId,
+    pub attempt: AttemptId,
+    /// Nobody needs to ask again before.
+    pub next_at: Timestamp,
+}
+
 /// Asks for a refund, or how far it is.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), PaymentError>")]
 pub struct WorkOnRefund {
+    pub order: OrderId,
     pub refund: RefundId,
 }
 
@@ -142,4 +155,7 @@ pub enum PaymentError {
     Journal(#[from] JournalError),
     #[error("the journal answered something else")]
     Mismatch,
+    /// Nothing was sent: another process may have the work by now.
+    #[error("the claim has run out")]
+    Late,
 }

@@ -12,7 +12,7 @@ use super::life::{Life, LifeSettings};
 use super::protocol::*;
 use crate::actors::directory::Directory;
 use crate::actors::journal::{JournalError, JournalHandle};
-use crate::actors::payment::{AskWechat, CloseOrder, WorkOnRefund};
+use crate::actors::payment::{AskAgain, CloseOrder, WorkOnRefund};
 use crate::actors::steady::survive;
 use crate::clock::{Clock, ClockSync};
 use crate::domain::attempt::Attempt;
@@ -21,6 +21,7 @@ use crate::domain::id::{AttemptId, OrderId};
 use crate::domain::order::CloseReason;
 use crate::domain::payment::Refund;
 use crate::domain::time::Timestamp;
+use crate::store::claims::Work;
 use crate::store::payments::{self, AttemptMark, OrderRef};
 use crate::store::{Readers, StoreError, housekeeping, outbox};
 
@@ -31,12 +32,6 @@ const CONCURRENT: usize = 8;
 const ASK_AT_SECONDS: [i64; 4] = [60, 180, 600, 1800];
 /// An attempt older than this is nobody's unless its order is being closed.
 const ASK_UNTIL_SECONDS: i64 = 24 * 3600;
-/// A stopped attempt of a paid order is tried again after this, doubled with each try up to 64
-/// minutes.
-const STOPPED_PAUSE_SECONDS: i64 = 60;
-const STOPPED_DOUBLINGS: u32 = 6;
-/// Stopped attempts looked at, in batches: more may have to wait than one run works on.
-const STOPPED_LOOK: u64 = 16;
 /// Entries that one run puts into the journal at the same time.
 const ENTRIES: usize = 128;
 const HOUSEKEEPING_SECONDS: i64 = 600;
@@ -104,14 +99,7 @@ impl Stage {
 struct Memory {
     /// How far the attempts have been asked about at each age of the schedule.
     asked: HashMap<i64, AttemptMark>,
-    stopped: HashMap<OrderId, Stopped>,
     swept: Option<Timestamp>,
-}
-
-/// An attempt of an order that is paid or closed, and that WeChat has not closed yet.
-struct Stopped {
-    tries: u32,
-    next_at: Timestamp,
 }
 
 impl ReaperActor {
@@ -268,33 +256,18 @@ async fn each(work: impl Iterator<Item: Future<Output = ()>>, concurrent: usize)
 async fn close(inner: &Inner) -> Result<usize, StoreError> {
     let now = inner.clock.now();
     let mut due = payments::closings_due(&inner.readers, now, inner.settings.batch).await?;
-    due.extend(stopped(inner, now).await?);
+    due.extend(payments::stopped_attempts(&inner.readers, now, inner.settings.batch).await?);
+    due.sort_unstable();
+    due.dedup();
     let count = due.len();
     each(due.into_iter().map(|due| close_one(inner, due)), CONCURRENT).await;
     Ok(count)
 }
 
-/// Stopped attempts whose time to be tried has come.
-async fn stopped(inner: &Inner, now: Timestamp) -> Result<Vec<OrderRef>, StoreError> {
-    let limit = inner.settings.batch.saturating_mul(STOPPED_LOOK);
-    let all = payments::stopped_attempts(&inner.readers, limit).await?;
-    let mut memory = inner.memory.borrow_mut();
-    let is_due = |order: &OrderRef| {
-        let known = memory.stopped.entry(order.order);
-        let known = known.or_insert(Stopped { tries: 0, next_at: now });
-        let due = known.next_at <= now;
-        if due {
-            let pause = STOPPED_PAUSE_SECONDS << known.tries.min(STOPPED_DOUBLINGS);
-            known.tries += 1;
-            known.next_at = now.plus_seconds(pause);
-        }
-        due
-    };
-    let batch = usize::try_from(inner.settings.batch).unwrap_or(usize::MAX);
-    Ok(all.into_iter().filter(is_due).take(batch).collect())
-}
-
 async fn close_one(inner: &Inner, due: OrderRef) {
+    if inner.stopping.get() {
+        return;
+    }
     let Ok(shop) = inner.directory.shop(due.wxapp).await else { return };
     match shop.payment.send(CloseOrder { order: due.order, span: tracing::Span::none() }).await {
         Ok(Ok(_)) => {}
@@ -305,7 +278,7 @@ async fn close_one(inner: &Inner, due: OrderRef) {
 
 /// Attempts whose notification may have been lost: those that have come to one of the ages since
 /// they were last looked for. Each age has a place of its own, so that a crowd of old attempts does
-/// not hide the young ones.
+/// not hide the young ones. Together with those that another process took up and did not ask about.
 async fn ask(inner: &Inner) -> Result<usize, StoreError> {
     let now = inner.clock.now();
     let mut due: BTreeMap<AttemptId, Attempt> = BTreeMap::new();
@@ -314,22 +287,35 @@ async fn ask(inner: &Inner) -> Result<usize, StoreError> {
         let first = AttemptMark { created_at: now.plus_seconds(-oldest), id: i64::MAX };
         let after = inner.memory.borrow().asked.get(&age).copied().unwrap_or(first);
         let (to, limit) = (now.plus_seconds(-age), inner.settings.batch);
-        let (found, mark) = payments::attempts_to_ask(&inner.readers, after, to, limit).await?;
+        let (found, mark) =
+            payments::attempts_to_ask(&inner.readers, after, to, now, limit).await?;
         inner.memory.borrow_mut().asked.insert(age, mark);
         due.extend(found.into_iter().map(|attempt| (attempt.id, attempt)));
     }
+    let forgotten = payments::forgotten_attempts(&inner.readers, now, inner.settings.batch).await?;
+    due.extend(forgotten.into_iter().map(|attempt| (attempt.id, attempt)));
     let count = due.len();
     each(due.into_values().map(|attempt| ask_one(inner, attempt)), CONCURRENT).await;
     Ok(count)
 }
 
 async fn ask_one(inner: &Inner, attempt: Attempt) {
+    if inner.stopping.get() {
+        return;
+    }
     let Ok(shop) = inner.directory.shop(attempt.wxapp).await else { return };
-    if let Ok(Err(error)) =
-        shop.payment.send(AskWechat { order: attempt.order, span: tracing::Span::none() }).await
-    {
+    let next_at = next_age(attempt.created_at, inner.clock.now());
+    let ask = AskAgain { order: attempt.order, attempt: attempt.id, next_at };
+    if let Ok(Err(error)) = shop.payment.send(ask).await {
         tracing::warn!(order = %attempt.order, %error, "WeChat could not be asked");
     }
+}
+
+/// When an attempt comes to the next of the ages.
+fn next_age(created_at: Timestamp, now: Timestamp) -> Timestamp {
+    let ages = ASK_AT_SECONDS.into_iter().map(|age| created_at.plus_seconds(age));
+    let next = ages.into_iter().find(|at| now < *at);
+    next.unwrap_or_else(|| created_at.plus_seconds(ASK_UNTIL_SECONDS).max(now))
 }
 
 /// Refunds of different orders side by side, those of one order in turn.
@@ -347,8 +333,12 @@ async fn refund(inner: &Inner) -> Result<usize, StoreError> {
 
 async fn refund_order(inner: &Inner, refunds: Vec<Refund>) {
     for refund in refunds {
+        if inner.stopping.get() {
+            return;
+        }
         let Ok(shop) = inner.directory.shop(refund.wxapp).await else { return };
-        if let Ok(Err(error)) = shop.payment.send(WorkOnRefund { refund: refund.id }).await {
+        let work = WorkOnRefund { order: refund.order, refund: refund.id };
+        if let Ok(Err(error)) = shop.payment.send(work).await {
             tracing::warn!(order = %refund.order, %error, "a refund is left for later");
         }
     }
@@ -369,24 +359,42 @@ async fn measure(inner: &Inner) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Now and then: rows that have served, and memory of attempts long gone.
+/// Now and then: rows that have served. One process does it for all.
 async fn sweep(inner: &Inner) {
     let now = inner.clock.now();
+    let again_at = now.plus_seconds(HOUSEKEEPING_SECONDS);
     let due =
         inner.memory.borrow().swept.is_none_or(|at| at.plus_seconds(HOUSEKEEPING_SECONDS) <= now);
     if !due {
         return;
     }
-    {
-        let mut memory = inner.memory.borrow_mut();
-        memory.swept = Some(now);
-        let forgotten = now.plus_seconds(-ASK_UNTIL_SECONDS);
-        memory.stopped.retain(|_, stopped| stopped.next_at > forgotten);
-    }
+    inner.memory.borrow_mut().swept = Some(now);
     let keys_before = now.plus_seconds(-inner.settings.key_seconds);
-    let write = housekeeping::sweep(inner.readers.backend(), keys_before, now);
-    match inner.journal.write(write).await {
+    let swept = match inner.journal.take(Work::Sweep, again_at).await {
+        Ok(None) => return,
+        // The claim runs out by itself when it is time to sweep again.
+        Ok(Some(_)) => {
+            let write = housekeeping::sweep(inner.readers.backend(), keys_before, now);
+            inner.journal.write(write).await
+        }
+        Err(error) => Err(error),
+    };
+    match swept {
         Ok(()) | Err(JournalError::Closing) => {}
         Err(error) => tracing::warn!(%error, "old rows stay for now"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_asked_about_again_at_the_next_age() {
+        let created = Timestamp::from_seconds(0);
+        for (now, next) in [(60, 180), (179, 180), (180, 600), (1_800, 86_400), (90_000, 90_000)] {
+            let next_at = next_age(created, Timestamp::from_seconds(now));
+            assert_eq!(next_at, Timestamp::from_seconds(next), "at {now}");
+        }
     }
 }

@@ -23,6 +23,9 @@ pub struct BeginClosing {
 pub struct CloseAttempt {
     pub order: OrderId,
     pub attempt: AttemptId,
+    /// WeChat did not know the number, and we had no prepay_id of it. Void once one is recorded:
+    /// the unifiedorder of another process has come in between, and the buyer may pay with it.
+    pub unheard_of: bool,
 }
 
 /// WeChat has not confirmed yet.
@@ -64,8 +67,11 @@ pub(super) fn close_attempt(
     close: CloseAttempt,
     now: Timestamp,
 ) -> Result<Order, ClosingRefusal> {
-    let of_order = |kept: &&mut Kept<Attempt>| kept.get().order == close.order;
-    if let Some(kept) = books.attempts.get_mut(&close.attempt).filter(of_order) {
+    let fits = |kept: &&mut Kept<Attempt>| {
+        let attempt = kept.get();
+        attempt.order == close.order && !(close.unheard_of && attempt.prepay.is_some())
+    };
+    if let Some(kept) = books.attempts.get_mut(&close.attempt).filter(fits) {
         let mut changed = kept.get().clone();
         if attempt::apply(&mut changed, AttemptEvent::ConfirmClosed) {
             *kept.change() = changed;

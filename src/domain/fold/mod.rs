@@ -79,8 +79,8 @@ pub struct RecordPrepay {
 /// Lines that one order can have; bounds what a command may need.
 pub const LINES_MAX: usize = 500;
 
-/// Entries that one command may add to timelines, audit log and outbox, beside those that are counted
-/// with the command itself.
+/// Entries that one command may add to timelines, audit log and outbox, beside those that are
+/// counted with the command itself.
 const REMARKS: usize = 4;
 
 /// How many ids the commands may draw at the most, once the books are read: one for each ledger

@@ -105,7 +105,7 @@ impl From<JournalError> for ApiError {
         match error {
             JournalError::Busy => Self::new(Code::Busy),
             JournalError::Unavailable | JournalError::Closing => Self::new(Code::Unavailable),
-            JournalError::Refused => Self::internal(error),
+            JournalError::Refused | JournalError::Overtaken => Self::internal(error),
         }
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! All checks read one consistent snapshot on one connection. The comparing is done in SQL, so that
 //! only what is wrong travels; each check names at most [`BREACHES_MAX`] breaches and says when
-//! there are more. What the invariants are, and their queries: `checks.rs`.
+//! there are more. What the invariants are, and their queries: `checks.rs`. A plan of what would
+//! mend a breach, which changes nothing either: `plan.rs`, from the words of `remedies.rs`.
 
 mod checks;
+mod plan;
+mod remedies;
+mod remedies_text;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +20,8 @@ use sea_orm::{
 use super::db::{Readers, StoreError};
 use crate::domain::time::Timestamp;
 use checks::{CHECKS, Check, WARNINGS};
+use plan::Values;
+pub use plan::{Repair, Step};
 
 /// The most breaches that one check names.
 pub const BREACHES_MAX: usize = 100;
@@ -56,6 +62,14 @@ impl AuditReport {
 
 /// Checks every invariant over one snapshot. `now` decides what is old.
 pub async fn audit(readers: &Readers, now: Timestamp) -> Result<AuditReport, StoreError> {
+    Ok(audit_with_plan(readers, now).await?.0)
+}
+
+/// As [`audit`], and for each breach, in the same order, what would mend it. Nothing is changed.
+pub async fn audit_with_plan(
+    readers: &Readers,
+    now: Timestamp,
+) -> Result<(AuditReport, Vec<Repair>), StoreError> {
     let snapshot = begin_snapshot(readers).await?;
     let report = read(&snapshot, now).await;
     snapshot.rollback().await?;
@@ -74,7 +88,11 @@ async fn begin_snapshot(readers: &Readers) -> Result<DatabaseTransaction, StoreE
     })
 }
 
-async fn read(snapshot: &DatabaseTransaction, now: Timestamp) -> Result<AuditReport, StoreError> {
+async fn read(
+    snapshot: &DatabaseTransaction,
+    now: Timestamp,
+) -> Result<(AuditReport, Vec<Repair>), StoreError> {
+    let mut plan = Vec::new();
     let mut report = AuditReport {
         orders: count(snapshot, "{order}").await?,
         skus: count(snapshot, "sku").await?,
@@ -85,14 +103,28 @@ async fn read(snapshot: &DatabaseTransaction, now: Timestamp) -> Result<AuditRep
         warnings: Vec::new(),
     };
     for check in CHECKS {
-        let invariant = check.invariant;
-        let found = run(snapshot, check, now).await?;
-        report.breaches.extend(found.into_iter().map(|text| Breach { invariant, text }));
+        for finding in run(snapshot, check, now).await? {
+            let breach = Breach { invariant: check.invariant, text: finding.text };
+            if let Some(values) = &finding.values {
+                plan.push(plan::repair(breach.clone(), check.words, values, |sql| {
+                    spell(snapshot.get_database_backend(), sql, now)
+                }));
+            }
+            report.breaches.push(breach);
+        }
     }
     for check in WARNINGS {
-        report.warnings.extend(run(snapshot, check, now).await?);
+        let found = run(snapshot, check, now).await?;
+        report.warnings.extend(found.into_iter().map(|finding| finding.text));
     }
-    Ok(report)
+    Ok((report, plan))
+}
+
+/// What a check has found.
+struct Finding {
+    text: String,
+    /// The columns of the row; none: there are more than are named.
+    values: Option<Values>,
 }
 
 async fn count(snapshot: &DatabaseTransaction, table: &str) -> Result<i64, StoreError> {
@@ -101,53 +133,42 @@ async fn count(snapshot: &DatabaseTransaction, table: &str) -> Result<i64, Store
     Ok(row.map(|row| row.try_get("", "a")).transpose()?.unwrap_or(0))
 }
 
-/// Runs one check; the answer is a text for each breach.
+/// Runs one check; the answer is a finding for each breach.
 async fn run(
     snapshot: &DatabaseTransaction,
     check: &Check,
     now: Timestamp,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<Finding>, StoreError> {
     let sql = format!("{} LIMIT {}", check.sql, BREACHES_MAX + 1);
     let rows = snapshot.query_all_raw(statement(snapshot, &sql, now)).await?;
     let more = rows.len() > BREACHES_MAX;
-    let told = rows.iter().take(BREACHES_MAX).map(|row| tell(check.words, row));
-    let mut texts: Vec<String> = told.collect::<Result<_, _>>()?;
+    let find = |row: &QueryResult| {
+        let values = Values::of(check.words, row)?;
+        Ok(Finding { text: values.tell(check.words), values: Some(values) })
+    };
+    let found = rows.iter().take(BREACHES_MAX).map(find);
+    let mut found: Vec<Finding> = found.collect::<Result<_, StoreError>>()?;
     if more {
         let shape = check.words.split('{').next().unwrap_or_default().trim();
-        texts.push(format!("more than {BREACHES_MAX} of the kind \"{shape} ...\""));
+        let text = format!("more than {BREACHES_MAX} of the kind \"{shape} ...\"");
+        found.push(Finding { text, values: None });
     }
-    Ok(texts)
+    Ok(found)
+}
+
+fn statement(snapshot: &DatabaseTransaction, sql: &str, now: Timestamp) -> Statement {
+    let backend = snapshot.get_database_backend();
+    Statement::from_string(backend, spell(backend, sql, now))
 }
 
 /// Spells the portable parts of a query for this database, and puts `now` in.
-fn statement(snapshot: &DatabaseTransaction, sql: &str, now: Timestamp) -> Statement {
-    let backend = snapshot.get_database_backend();
+fn spell(backend: DbBackend, sql: &str, now: Timestamp) -> String {
     let (order, integer) = match backend {
         DbBackend::MySql => ("`order`", "SIGNED"),
         DbBackend::Sqlite => ("\"order\"", "INTEGER"),
         _ => ("\"order\"", "BIGINT"),
     };
-    let sql = sql
-        .replace("{order}", order)
+    sql.replace("{order}", order)
         .replace("{integer}", integer)
-        .replace("{now}", &now.as_millis().to_string());
-    Statement::from_string(backend, sql)
-}
-
-/// Fills `{a}`, `{b}`, `{c}` (numbers) and `{s}` (text) of a check's words from a row.
-fn tell(words: &str, row: &QueryResult) -> Result<String, StoreError> {
-    let mut text = words.to_owned();
-    for column in ["a", "b", "c"] {
-        let place = format!("{{{column}}}");
-        if text.contains(&place) {
-            let value: Option<i64> = row.try_get("", column)?;
-            let value = value.map_or("nothing".to_owned(), |value| value.to_string());
-            text = text.replace(&place, &value);
-        }
-    }
-    if text.contains("{s}") {
-        let value: Option<String> = row.try_get("", "s")?;
-        text = text.replace("{s}", value.as_deref().unwrap_or("nothing"));
-    }
-    Ok(text)
+        .replace("{now}", &now.as_millis().to_string())
 }

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
-use sea_orm::ConnectionTrait;
+mod plans;
+
+use sea_orm::{ConnectionTrait, EntityTrait as _};
 
 use super::*;
 use crate::store::db::open_readers;

@@ -8,41 +8,23 @@ use entity::{
     user_address,
 };
 use futures_util::TryStreamExt as _;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait as _,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
-use super::super::db::{Readers, StoreError};
+use super::super::db::{Readers, StoreError, row_lock};
 use super::super::rows;
-use crate::domain::attempt::AttemptEvent;
+use super::scope::Scope;
 use crate::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation};
-use crate::domain::fold::{Act, Command, KeyClaim, Place};
+use crate::domain::fold::{Command, KeyClaim, Place};
 use crate::domain::id::{AddressId, GoodsId, IdempotencyKey, OrderId, SkuId, UserId};
 use crate::domain::time::Timestamp;
 
 /// The keys that this batch has claimed, and for which order.
 #[derive(Debug, Default)]
 pub struct Claims(pub(super) BTreeMap<KeyRef, KeyBinding>);
-
-/// What the commands of a batch are about.
-#[derive(Debug, Default)]
-struct Scope {
-    orders: BTreeSet<i64>,
-    /// Orders whose lines, ledger and SKUs are needed too.
-    whole: BTreeSet<i64>,
-    attempts: BTreeSet<i64>,
-    whole_attempts: BTreeSet<i64>,
-    transactions: BTreeSet<String>,
-    refunds_of: BTreeSet<i64>,
-    payments_of: BTreeSet<i64>,
-    skus: BTreeSet<i64>,
-    /// With all their SKUs.
-    goods: BTreeSet<i64>,
-    buyers: BTreeSet<i64>,
-    addresses: BTreeSet<i64>,
-}
 
 /// Claims the keys and fills the books.
 pub async fn load(
@@ -52,7 +34,7 @@ pub async fn load(
 ) -> Result<(Books, Claims), StoreError> {
     let mut books = Books::default();
     let claims = claim_keys(db, commands, &mut books, now).await?;
-    let mut scope = scope(commands);
+    let mut scope = Scope::of(commands);
     find_orders_of_attempts(db, &mut scope).await?;
     load_addresses(db, &scope, &mut books).await?;
     load_lines(db, &scope, &mut books).await?;
@@ -66,56 +48,10 @@ pub async fn load(
     Ok((books, claims))
 }
 
-fn scope(commands: &[Command]) -> Scope {
-    let mut scope = Scope::default();
-    for command in commands {
-        match command {
-            Command::Place(place) => {
-                scope.skus.extend(place.cart.items().iter().map(|item| item.sku.get()));
-                scope.buyers.insert(place.user.get());
-                scope.addresses.insert(place.address.get());
-            }
-            Command::StartAttempt(start) => drop(scope.orders.insert(start.order.get())),
-            Command::RecordPrepay(record) => match record.event {
-                AttemptEvent::Opened(_) => drop(scope.attempts.insert(record.attempt.get())),
-                _ => drop(scope.whole_attempts.insert(record.attempt.get())),
-            },
-            Command::Settle(settle) => {
-                scope.whole_attempts.insert(settle.attempt.get());
-                scope.transactions.insert(settle.evidence.transaction.as_str().to_owned());
-            }
-            Command::BeginClosing(begin) => drop(scope.whole.insert(begin.order.get())),
-            Command::CloseAttempt(close) => drop(scope.whole.insert(close.order.get())),
-            Command::PostponeClosing(postpone) => drop(scope.orders.insert(postpone.order.get())),
-            Command::ChangeRefund(change) => {
-                scope.orders.insert(change.order.get());
-                scope.refunds_of.insert(change.order.get());
-                if change.may_end_the_order() {
-                    scope.whole.insert(change.order.get());
-                    scope.payments_of.insert(change.order.get());
-                }
-            }
-            Command::KeepIncident(_) => {}
-            Command::Receive(receive) => drop(scope.orders.insert(receive.order.get())),
-            Command::Remind(remind) => drop(scope.orders.insert(remind.order.get())),
-            Command::Desk(desk) => desk_scope(&mut scope, &desk.act),
-        }
-    }
-    scope
-}
-
-fn desk_scope(scope: &mut Scope, act: &Act) {
-    if let Some(order) = act.order().map(OrderId::get) {
-        scope.orders.insert(order);
-        scope.whole.extend(act.moves_goods().then_some(order));
-        scope.refunds_of.extend(act.needs_lines_and_money().then_some(order));
-        scope.payments_of.extend(act.needs_lines_and_money().then_some(order));
-    }
-    match act {
-        Act::AdjustStock { sku, .. } => drop(scope.skus.insert(sku.get())),
-        Act::SetSale { goods, .. } => drop(scope.goods.insert(goods.get())),
-        _ => {}
-    }
+/// A sum as an integer: PostgreSQL and MySQL answer with a decimal.
+fn integer(db: &impl ConnectionTrait, sum: Expr) -> Expr {
+    let integer = if db.get_database_backend() == DbBackend::MySql { "signed" } else { "bigint" };
+    sum.cast_as(integer)
 }
 
 fn places(commands: &[Command]) -> impl Iterator<Item = &Place> {
@@ -140,7 +76,8 @@ async fn claim_keys(
         return Ok(Claims::default());
     }
     let rows = wanted.values().map(|(claim, order)| claim_row(claim, *order, now));
-    let on_conflict = OnConflict::new().do_nothing().to_owned();
+    // On MySQL: set a key to itself. How many rows were affected tells nothing there.
+    let on_conflict = OnConflict::new().do_nothing_on([idempotency::Column::Key]).to_owned();
     let insert = idempotency::Entity::insert_many(rows).on_conflict(on_conflict);
     match insert.exec_without_returning(db).await {
         Ok(_) | Err(DbErr::RecordNotInserted) => {}
@@ -327,7 +264,7 @@ async fn load_goods(
     let rows = goods::Entity::find()
         .filter(goods::Column::Id.is_in(ids))
         .order_by_asc(goods::Column::Id)
-        .lock_exclusive()
+        .lock(row_lock(db))
         .all(db)
         .await?;
     for row in rows {
@@ -349,7 +286,7 @@ async fn load_orders(
     let rows = order::Entity::find()
         .filter(order::Column::Id.is_in(ids.iter().copied()))
         .order_by_asc(order::Column::Id)
-        .lock_exclusive()
+        .lock(row_lock(db))
         .all(db)
         .await?;
     for row in rows {
@@ -359,7 +296,7 @@ async fn load_orders(
     let rows = payment_attempt::Entity::find()
         .filter(payment_attempt::Column::OrderId.is_in(ids))
         .order_by_asc(payment_attempt::Column::Id)
-        .lock_exclusive()
+        .lock(row_lock(db))
         .all(db)
         .await?;
     for row in rows {
@@ -391,7 +328,7 @@ async fn load_bought(
         .select_only()
         .column(order::Column::UserId)
         .column(order_goods::Column::GoodsId)
-        .column_as(order_goods::Column::Quantity.sum().cast_as("bigint"), "pieces")
+        .column_as(integer(db, order_goods::Column::Quantity.sum()), "pieces")
         .join(sea_orm::JoinType::InnerJoin, line_to_order())
         .filter(order::Column::UserId.is_in(scope.buyers.iter().copied()))
         .filter(order_goods::Column::GoodsId.is_in(limited.iter().map(|goods| goods.get())))
@@ -436,7 +373,7 @@ async fn load_money(
         let rows = refund::Entity::find()
             .filter(refund::Column::OrderId.is_in(scope.refunds_of.iter().copied()))
             .order_by_asc(refund::Column::Id)
-            .lock_exclusive()
+            .lock(row_lock(db))
             .all(db)
             .await?;
         for row in rows {
@@ -464,7 +401,7 @@ async fn load_skus(
     let rows = sku::Entity::find()
         .filter(any)
         .order_by_asc(sku::Column::Id)
-        .lock_exclusive()
+        .lock(row_lock(db))
         .all(db)
         .await?;
     for row in rows {
@@ -485,7 +422,7 @@ async fn load_deducted(
     let sums: Vec<(i64, i64)> = stock_entry::Entity::find()
         .select_only()
         .column(stock_entry::Column::OrderGoodsId)
-        .column_as(stock_entry::Column::Delta.sum().cast_as("bigint"), "moved")
+        .column_as(integer(db, stock_entry::Column::Delta.sum()), "moved")
         .filter(stock_entry::Column::OrderId.is_in(scope.whole.iter().copied()))
         .filter(stock_entry::Column::OrderGoodsId.is_not_null())
         .group_by(stock_entry::Column::OrderGoodsId)

@@ -8,6 +8,7 @@ mod desk;
 mod load;
 mod marker;
 mod save;
+mod scope;
 #[cfg(test)]
 mod tests;
 

@@ -202,8 +202,6 @@ pub fn refund_row(refund: &Refund) -> entity::refund::ActiveModel {
         fail_code: Set(fail_code),
         tries: Set(refund.tries),
         next_at: Set(millis(refund.next_at)),
-        claim_token: Set(None),
-        claim_until: Set(None),
         auto_payment_id: Set(automatic),
         created_at: Set(refund.created_at.as_millis()),
         requested_at: Set(millis(refund.requested_at)),

@@ -15,6 +15,7 @@ use crate::domain::id::WxappId;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::catalogue::Spec;
+use crate::store::db::row_lock;
 use crate::store::ids::{BLOCK, take_blocks};
 
 /// Codes in one query, rows in one INSERT: well below every database's limit of parameters.
@@ -85,7 +86,7 @@ impl Load<'_> {
                 .filter(goods::Column::WxappId.eq(self.wxapp.get()))
                 .filter(goods::Column::Code.is_in(codes.iter().copied()))
                 .order_by_asc(goods::Column::Id)
-                .lock_exclusive();
+                .lock(row_lock(self.txn));
             let rows = rows.all(self.txn).await?;
             known.goods.extend(rows.into_iter().map(|row| (row.code.clone(), row)));
         }
@@ -94,7 +95,7 @@ impl Load<'_> {
                 .filter(sku::Column::WxappId.eq(self.wxapp.get()))
                 .filter(sku::Column::Code.is_in(codes.iter().copied()))
                 .order_by_asc(sku::Column::Id)
-                .lock_exclusive();
+                .lock(row_lock(self.txn));
             let rows = rows.all(self.txn).await?;
             known.skus.extend(rows.into_iter().map(|row| (row.code.clone(), row)));
         }

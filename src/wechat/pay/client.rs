@@ -1,4 +1,5 @@
-//! The five calls to WeChat Pay v2. One client for each arbiter; it holds no state but connections.
+//! The five calls to WeChat Pay v2. One client for each arbiter; it holds no state but connections
+//! and which of WeChat's hosts is in use.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,9 @@ use super::answers::{self, REFUNDS_MAX, RefundAccepted, RefundStatus, Trade};
 use super::error::{ErrCode, PayError, UnknownCause};
 use super::requests::{self, RefundKey, RefundRequest, UnifiedOrder};
 use super::{ClientCertificate, Merchant, SetupError};
+use crate::clock::Clock;
 use crate::domain::id::OutTradeNo;
-use crate::wechat::transport::{Call, Transport, record};
+use crate::wechat::transport::{Bases, Call, Transport, record};
 use crate::wechat::xml::{self, Fields};
 
 const UNIFIED_ORDER: &str = "/pay/unifiedorder";
@@ -22,10 +24,15 @@ const REFUND_QUERY: &str = "/pay/refundquery";
 const REFUND_PAGES_MAX: usize = REFUNDS_MAX / 10 + 1;
 
 /// Where WeChat Pay is, and how long to wait for it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PayConfig {
     /// `https://api.mch.weixin.qq.com`, or whatever stands in for it, over http too.
     pub base: String,
+    /// `https://api2.mch.weixin.qq.com`: the same WeChat by another way, called while the first
+    /// cannot be reached.
+    pub base_2: Option<String>,
+    /// Decides when the first is tried again.
+    pub clock: Clock,
     /// For name look-up and TCP, and again for the TLS handshake.
     pub connect_timeout: Duration,
     /// For a whole call other than a refund.
@@ -50,8 +57,9 @@ impl PayClient {
     /// Fails on a base address that is none and on PEM that does not read.
     pub fn new(config: PayConfig) -> Result<Self, SetupError> {
         let roots = config.extra_root_pem.as_deref();
+        let bases = Bases::new(&config.base, config.base_2.as_deref(), &config.clock)?;
         let transport = |certificate: Option<&ClientCertificate>| {
-            Transport::new(&config.base, config.connect_timeout, certificate, roots)
+            Transport::new(&bases, config.connect_timeout, certificate, roots)
         };
         Ok(Self {
             plain: transport(None)?,

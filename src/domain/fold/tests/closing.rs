@@ -48,6 +48,28 @@ fn stock_stays_held_until_wechat_confirms() {
 }
 
 #[test]
+fn an_unknown_number_is_not_closed_once_it_was_opened() {
+    let mut world = World::new(5);
+    world.placed(1001, 1, &[(11, 2)]);
+    world.started(2001, 1001);
+    let heard = CloseAttempt { unheard_of: true, ..close_attempt(1001, 2001) };
+    world.fold(prepaid(2001, world.now));
+    world.closing(heard.clone()).unwrap();
+    assert_eq!(world.attempt(2001).state, AttemptState::Open);
+    world.closing(begin_closing(1001, CloseReason::Buyer)).unwrap();
+    world.closing(heard.clone()).unwrap();
+    assert_eq!((world.state(1001), world.stock(11)), ("closing", 3));
+    world.closing(close_attempt(1001, 2001)).unwrap();
+    assert_eq!((world.state(1001), world.stock(11)), ("closed", 5));
+    world.placed(1002, 1, &[(11, 1)]);
+    world.started(2002, 1002);
+    let heard = CloseAttempt { unheard_of: true, ..close_attempt(1002, 2002) };
+    world.closing(heard).unwrap();
+    assert_eq!(world.attempt(2002).state, AttemptState::Closed, "nobody has opened this one");
+    check(&world);
+}
+
+#[test]
 fn closing_is_refused_by_name() {
     let transition = ClosingRefusal::Transition;
     let mut world = World::new(5);

@@ -132,7 +132,7 @@ pub fn begin_closing(order: i64, reason: CloseReason) -> BeginClosing {
 }
 
 pub fn close_attempt(order: i64, attempt: i64) -> CloseAttempt {
-    CloseAttempt { order: order_id(order), attempt: attempt_id(attempt) }
+    CloseAttempt { order: order_id(order), attempt: attempt_id(attempt), unheard_of: false }
 }
 
 pub fn staff() -> StaffId {

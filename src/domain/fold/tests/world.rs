@@ -264,7 +264,7 @@ impl World {
         }
     }
 
-    /// An order that is paid: 1 line of SKU 11 with this many pieces, under transaction `TX{order}`.
+    /// A paid order: one line of SKU 11 with this many pieces, under transaction `TX{order}`.
     pub fn paid_order(&mut self, order: i64, pieces: i64) {
         self.open_order(order, 1, &[(11, pieces)]);
         let settled = self.settled(settle(order, &format!("TX{order}"), 100 * pieces));

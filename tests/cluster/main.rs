@@ -1,0 +1,8 @@
+//! The engine on clusters: servers die and freeze, others take over.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod servers;
