@@ -44,6 +44,10 @@ pub struct EngineSettings {
 /// How long a run of the reaper may take to end when the engine stops.
 const REAPER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A server that has not finished a batch by then is taken for dead: far longer than a batch, or
+/// any lock, takes.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
+
 /// The running engine.
 pub struct Engine {
     pub directory: Directory,
@@ -146,6 +150,7 @@ fn start_journal(
         ids: ids.clone(),
         clock: clock.clone(),
         probe: settings.probe.clone(),
+        transaction_limit: TRANSACTION_LIMIT,
         alive,
     };
     let journal =

@@ -1,4 +1,4 @@
-//! A shop for tests of the engine: an SQLite file, journal and goods actor on arbiters of their
+//! A shop for tests of the engine: a database of its own, journal and goods actor on arbiters of their
 //! own, a clock that stands still, and commits that fail, wait or lose their answers on command.
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use actix::prelude::*;
 use actix_rt::Arbiter;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryOrder, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, QueryOrder, Statement};
 use tokio::sync::{oneshot, watch};
 
 use super::goods::{self, Admit, AdmitError, GoodsActor};
@@ -27,6 +27,7 @@ use crate::domain::id::{OrderId, WxappId};
 use crate::store::audit::audit;
 use crate::store::db::{open_readers, open_writer};
 use crate::store::ids::Ids;
+use crate::store::test_databases::TestDatabase;
 use crate::store::testing::{insert_goods, insert_sku};
 use crate::store::{Readers, Write};
 
@@ -128,10 +129,9 @@ pub struct Shop {
     goods: RefCell<Addr<GoodsActor>>,
     pub alive: watch::Receiver<bool>,
     pub journal_addr: Addr<JournalActor>,
-    url: String,
     engine: Arbiter,
     journal_arbiter: Arbiter,
-    _dir: tempfile::TempDir,
+    pub database: Arc<TestDatabase>,
 }
 
 impl Shop {
@@ -141,9 +141,23 @@ impl Shop {
     }
 
     pub async fn start_with(world: World, buyers: i64, queue_max: usize) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", dir.path().join("shop.db").display());
-        fill(&url, &world, buyers).await;
+        let database = TestDatabase::fresh().await.migrated().await;
+        fill(&database.url, &world, buyers).await;
+        Self::open(Arc::new(database), queue_max, PATIENCE).await
+    }
+
+    /// Another process on the same database. Its transactions may take so long.
+    pub async fn beside(&self, limit: Duration) -> Self {
+        Self::open(self.database.clone(), QUEUE_MAX, limit).await
+    }
+
+    /// The same at another address of the server.
+    pub async fn by_way_of(&self, url: String, limit: Duration) -> Self {
+        Self::open(Arc::new(TestDatabase::at(url)), QUEUE_MAX, limit).await
+    }
+
+    async fn open(database: Arc<TestDatabase>, queue_max: usize, limit: Duration) -> Self {
+        let url = database.url.clone();
         let readers = open_readers(&url, 4).await.unwrap();
         let (clock, ids, probe) =
             (Clock::manual(START), Arc::new(Ids::default()), Probe::default());
@@ -156,6 +170,7 @@ impl Shop {
             ids: ids.clone(),
             clock: clock.clone(),
             probe: Arc::new(probe.clone()),
+            transaction_limit: limit,
             alive: sender,
         };
         let journal_addr = JournalActor::start_in_arbiter(&journal_arbiter.handle(), move |_| {
@@ -165,7 +180,6 @@ impl Shop {
         ids.draw_one().await.unwrap();
         let goods = start_goods(&engine, &readers, &clock);
         journal.listen(world::wxapp(), goods.clone().recipient());
-        let _dir = dir;
         Self {
             readers,
             clock,
@@ -175,10 +189,9 @@ impl Shop {
             goods: RefCell::new(goods),
             alive,
             journal_addr,
-            url,
+            database,
             engine,
             journal_arbiter,
-            _dir,
         }
     }
 
@@ -253,7 +266,7 @@ impl Shop {
 
     /// A connection of its own, as another process has it.
     pub async fn stranger(&self) -> DatabaseConnection {
-        open_writer(&self.url).await.unwrap()
+        self.database.stranger().await
     }
 
     /// Stock in the database.
@@ -309,7 +322,6 @@ pub fn admit(place: &Place) -> Admit {
 
 async fn fill(url: &str, world: &World, buyers: i64) {
     let db = open_writer(url).await.unwrap();
-    crate::store::migrate::up(&db).await.unwrap();
     for goods in world.books.goods.values() {
         insert_goods(&db, goods.get()).await;
     }
@@ -317,11 +329,15 @@ async fn fill(url: &str, world: &World, buyers: i64) {
         insert_sku(&db, sku.get()).await;
     }
     let wxapp: WxappId = world::wxapp();
+    let row = |i| {
+        let id = 100 + i;
+        format!("({id}, {wxapp}, {i}, '张三', '13800000000', '', '', '', '', TRUE, 0, 0)")
+    };
+    let rows: Vec<_> = (1..=buyers.max(1)).map(row).collect();
     let sql = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {buyers}) \
-         INSERT INTO user_address (id, wxapp_id, user_id, name, phone, province, city, district, \
-         detail, is_default, created_at, updated_at) \
-         SELECT 100 + i, {wxapp}, i, '张三', '13800000000', '', '', '', '', 1, 0, 0 FROM n"
+        "INSERT INTO user_address (id, wxapp_id, user_id, name, phone, province, city, district, \
+         detail, is_default, created_at, updated_at) VALUES {}",
+        rows.join(", ")
     );
     db.execute_unprepared(&sql).await.unwrap();
     db.close().await.unwrap();
@@ -330,7 +346,7 @@ async fn fill(url: &str, world: &World, buyers: i64) {
 /// Makes the journal busy with a commit that waits, so that what follows shares the next batch.
 pub async fn busy(shop: &Shop) -> Held {
     let mut held = shop.probe.hold(Point::BeforeCommit);
-    let statement = Statement::from_string(DbBackend::Sqlite, "UPDATE goods SET sort = sort");
+    let statement = Statement::from_string(shop.readers.backend(), "UPDATE goods SET sort = sort");
     let (reply, _gone) = oneshot::channel();
     shop.journal_addr.do_send(WriteRows { write: Write::one(statement), reply });
     held.reached().await;

@@ -176,7 +176,8 @@ fn compare_orders(world: &World, shown: &BTreeMap<i64, Shown>) -> Result<(), Soa
         };
         let lines = wanted.lines.iter().map(|(sku, pieces)| (world.skus[*sku].id, *pieces));
         let (mut lines, mut is): (Vec<_>, Vec<_>) = (lines.collect(), order.lines().collect());
-        (lines.sort_unstable(), is.sort_unstable());
+        lines.sort_unstable();
+        is.sort_unstable();
         if order.0["order_no"].as_str() != Some(number) || lines != is {
             return Err(Breach::of_order(key, format!("is not as ordered: {}", order.0)).into());
         }

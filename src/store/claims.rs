@@ -308,10 +308,8 @@ mod tests {
         Claim { work: work(), token: token.into(), until: at(60), tries: 1 }
     }
 
-    async fn database() -> Readers {
-        let readers = crate::store::db::open_readers("sqlite::memory:", 1).await.unwrap();
-        crate::store::migrate::up(readers.db()).await.unwrap();
-        readers
+    async fn database() -> crate::store::test_databases::TestReaders {
+        crate::store::test_databases::TestReaders::small().await
     }
 
     /// What a batch with one change says, and which of `a` and `b` may write in it.

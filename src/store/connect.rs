@@ -35,10 +35,12 @@ const POSTGRES_SESSION: &str = "\
     WHERE current_setting('synchronous_commit') = 'off'";
 
 const MYSQL_ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-/// Values that do not fit are refused, not cut. The rest as for PostgreSQL; MariaDB alone knows how
+/// Values that do not fit are refused, not cut; names stand in double quotes, as everywhere else. The
+/// rest as for PostgreSQL; MariaDB alone knows how
 /// to end a transaction that nobody goes on with. A log-in may rest for a day.
 const MYSQL_SESSION: &str = "\
-    SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', \
+    SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,\
+    ANSI_QUOTES,PIPES_AS_CONCAT', \
     SESSION innodb_lock_wait_timeout = 2, SESSION lock_wait_timeout = 10, \
     SESSION wait_timeout = 86400 \
     /*M!100300 , SESSION idle_transaction_timeout = 10 */";

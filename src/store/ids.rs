@@ -249,10 +249,9 @@ mod tests {
 
     #[tokio::test]
     async fn blocks_of_a_database_do_not_overlap() {
-        let db = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
-        crate::store::migrate::up(&db).await.unwrap();
-        let first = take_blocks(&db, 1).await.unwrap();
-        let second = take_blocks(&db, 2).await.unwrap();
+        let readers = crate::store::test_databases::TestReaders::small().await;
+        let first = take_blocks(readers.db(), 1).await.unwrap();
+        let second = take_blocks(readers.db(), 2).await.unwrap();
         assert_eq!(first.end, second.start);
         assert_eq!(second.end - second.start, 2 * BLOCK);
     }

@@ -123,13 +123,13 @@ fn version(text: &str) -> [u32; 3] {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use sea_orm::{ConnectionTrait, Database};
-
     use super::*;
+    use crate::store::test_databases::{Kind, TestDatabase};
 
     #[tokio::test]
     async fn migrations_run_twice_and_back() {
-        let db = Database::connect("sqlite::memory:").await.unwrap();
+        let database = TestDatabase::fresh().await;
+        let db = database.stranger().await;
         up(&db).await.unwrap();
         up(&db).await.unwrap();
         Migrator::down(&db, None).await.unwrap();
@@ -138,11 +138,70 @@ mod tests {
 
     #[tokio::test]
     async fn a_binary_below_the_databases_is_refused() {
-        let db = Database::connect("sqlite::memory:").await.unwrap();
+        let database = TestDatabase::fresh().await;
+        let db = database.stranger().await;
         up(&db).await.unwrap();
         db.execute_unprepared("UPDATE schema_info SET min_binary = '99.0.0'").await.unwrap();
         let error = up(&db).await.unwrap_err();
         assert!(error.to_string().contains("99.0.0"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn two_processes_that_start_at_the_same_moment_both_come_up() {
+        let database = TestDatabase::fresh().await;
+        let (one, other) = (database.stranger().await, database.stranger().await);
+        let (first, second) = tokio::join!(up(&one), up(&other));
+        first.unwrap();
+        second.unwrap();
+        let applied = applied(&SchemaManagerConnection::Connection(&one)).await.unwrap();
+        assert_eq!(applied.len(), Migrator::migrations().len());
+    }
+
+    #[tokio::test]
+    async fn what_a_newer_binary_has_added_is_left_alone() {
+        let database = TestDatabase::fresh().await;
+        let db = database.stranger().await;
+        up(&db).await.unwrap();
+        let later = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m2999_later', 0)";
+        db.execute_unprepared(later).await.unwrap();
+        up(&db).await.unwrap();
+    }
+
+    /// Where a schema is not changed by transactions.
+    #[tokio::test]
+    async fn a_step_that_was_cut_off_in_the_middle_is_run_again() {
+        if Kind::chosen() != Kind::Mariadb {
+            return;
+        }
+        let database = TestDatabase::fresh().await;
+        let db = database.stranger().await;
+        up(&db).await.unwrap();
+        for sql in [
+            "DELETE FROM seaql_migrations",
+            "DROP TABLE message_grant",
+            "DROP INDEX order_goods_sku_id_idx ON order_goods",
+        ] {
+            db.execute_unprepared(sql).await.unwrap();
+        }
+        up(&db).await.unwrap();
+        db.execute_unprepared("DROP INDEX order_goods_sku_id_idx ON order_goods").await.unwrap();
+        db.execute_unprepared("SELECT * FROM message_grant").await.unwrap();
+    }
+
+    /// Keys of buyers and of WeChat differ by case and by spaces at their end.
+    #[tokio::test]
+    async fn text_is_compared_by_its_bytes() {
+        if Kind::chosen() != Kind::Mariadb {
+            return;
+        }
+        let database = TestDatabase::fresh().await.migrated().await;
+        let sql = "SELECT CONCAT(table_name, '.', column_name) AS name \
+                   FROM information_schema.columns WHERE table_schema = DATABASE() \
+                   AND table_name <> 'seaql_migrations' AND collation_name <> 'utf8mb4_bin'";
+        let other = Statement::from_string(DbBackend::MySql, sql);
+        let other = database.stranger().await.query_all_raw(other).await.unwrap();
+        let name = |row: &sea_orm::QueryResult| row.try_get::<String>("", "name").unwrap();
+        assert_eq!(other.iter().map(name).collect::<Vec<_>>(), [""; 0]);
     }
 
     #[test]

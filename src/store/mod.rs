@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod backend;
 pub mod backup;
 pub mod batch;
 pub mod catalogue;
@@ -35,5 +36,9 @@ pub use db::{Readers, StoreError, Write};
 mod outbox_tests;
 #[cfg(test)]
 mod read_tests;
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+pub(crate) mod test_databases;
 #[cfg(test)]
 pub(crate) mod testing;

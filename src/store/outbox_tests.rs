@@ -3,16 +3,16 @@ use sea_orm::{ConnectionTrait, Statement};
 
 use crate::domain::id::{NotificationId, UserId, WxappId};
 use crate::domain::time::Timestamp;
-use crate::store::db::{Readers, Write, open_readers};
+use crate::store::db::{Readers, Write};
 use crate::store::outbox::*;
+use crate::store::test_databases::TestReaders;
 
 const NOW: Timestamp = Timestamp::from_millis(100_000);
 const UNTIL: Timestamp = Timestamp::from_millis(220_000);
 
 /// An outbox with messages 1, 2 and 3, all due.
-async fn outbox() -> Readers {
-    let readers = open_readers("sqlite::memory:", 1).await.unwrap();
-    crate::store::migrate::up(readers.db()).await.unwrap();
+async fn outbox() -> TestReaders {
+    let readers = TestReaders::small().await;
     for id in 1..=3 {
         let sql = format!(
             "INSERT INTO notification (id, wxapp_id, user_id, order_id, event, ref_id, state, \

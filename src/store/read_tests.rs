@@ -6,9 +6,10 @@ use crate::domain::id::{AddressId, CategoryId, OrderId, OutTradeNo, UserId, Wxap
 use crate::domain::time::Timestamp;
 use crate::store::accounts::*;
 use crate::store::catalogue::{GoodsFilter, GoodsSort, categories, goods_page};
-use crate::store::db::{Readers, Write, open_readers};
+use crate::store::db::{Readers, Write};
 use crate::store::order_views::*;
 use crate::store::page::After;
+use crate::store::test_databases::TestReaders;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
 
@@ -22,10 +23,8 @@ fn address_id(id: i64) -> AddressId {
     AddressId::parse(id).unwrap()
 }
 
-async fn shop() -> Readers {
-    let readers = open_readers("sqlite::memory:", 1).await.unwrap();
-    crate::store::migrate::up(readers.db()).await.unwrap();
-    readers
+async fn shop() -> TestReaders {
+    TestReaders::small().await
 }
 
 async fn write(readers: &Readers, write: Write) {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use buynow::clock::Clock;
 
+use crate::support::storage::Storage;
 use crate::support::{Reply, Shopper, TestApp};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// A shop with an order that has a quarter of an hour to be paid, and time that moves by itself.
 async fn a_shop_by(clock: Clock) -> (TestApp, Shopper, Reply) {
-    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    let app = TestApp::builder().on(folder, clock).with_wechat_apart().start().await;
+    let app = TestApp::builder().on(Storage::new(), clock).with_wechat_apart().start().await;
     let sku = app.a_sku(990, 5).await;
     let alice = app.shopper("alice").await;
     let placed = alice.buys(sku, 1).await.expect(201);
@@ -27,8 +27,8 @@ async fn is_open(alice: &Shopper, placed: &Reply) -> bool {
 #[actix_rt::test]
 async fn a_server_whose_clock_jumps_an_hour_ahead_closes_nothing_early() {
     let (app, alice, placed) = a_shop_by(Clock::system()).await;
-    let (folder, jumped) = (app.folder(), Clock::system_ahead(HOUR));
-    let app = app.crashes().await.on(folder, jumped.clone()).start().await;
+    let (storage, jumped) = (app.storage(), Clock::system_ahead(HOUR));
+    let app = app.crashes().await.on(storage, jumped.clone()).start().await;
     for _ in 0..5 {
         assert_eq!(app.run_reaper().await.expired, 0);
         assert!(is_open(&alice, &placed).await);

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod mutants;
+mod network;
 mod properties;
 mod refunds;
 mod scenarios;
@@ -109,6 +110,7 @@ const WRONG: &[(Mutant, &Scenario, &str)] = &[
     (Mutant::TellNobody, &TWO_ATTEMPTS, "wrong things are told"),
     (Mutant::BelieveUnknown, &TWO_ATTEMPTS, "was paid, and nobody here knows"),
     (Mutant::CloseBlind, &ONE_ATTEMPT, "was paid, and nobody here knows"),
+    (Mutant::TellLate, &TWO_ATTEMPTS, "was paid, and nobody here knows"),
     (Mutant::MiscountRefunds, &REFUNDS, "miscounts refunds"),
     (Mutant::ForgetLimit, &THREE_ORDERS, "of 1"),
 ];

@@ -39,6 +39,8 @@ pub enum Mutant {
     BelieveUnknown,
     /// It is believed although a prepay_id has come meanwhile (a mutant of the closer, too).
     CloseBlind,
+    /// It is as good as new when it is told hours after it was heard (of the closer, too).
+    TellLate,
     /// What has gone back is not counted.
     MiscountRefunds,
     /// The limit for each buyer is not counted.

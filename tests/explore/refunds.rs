@@ -68,12 +68,13 @@ fn is_open(refund: &Refund) -> bool {
 
 /// Whether looking at it could bring anything that is not recorded.
 fn is_news(state: &State, refund: &Refund) -> bool {
-    match (&refund.state, at_wechat(state, refund)) {
-        (RefundState::Success | RefundState::Failed { .. }, _) => false,
-        (RefundState::Processing, Some(BackState::Processing)) => false,
-        (RefundState::Abnormal, Some(BackState::Abnormal)) => false,
-        _ => true,
-    }
+    let nothing = match &refund.state {
+        RefundState::Success | RefundState::Failed { .. } => return false,
+        RefundState::Processing => Some(BackState::Processing),
+        RefundState::Abnormal => Some(BackState::Abnormal),
+        RefundState::Due | RefundState::Requested => return true,
+    };
+    at_wechat(state, refund) != nothing
 }
 
 /// How WeChat has the refund under its present number.

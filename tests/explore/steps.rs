@@ -12,6 +12,7 @@ use buynow::domain::order::CloseReason;
 use buynow::domain::payment::{PaymentEvidence, Refund, RefundEvent};
 
 use super::mutants::Mutant;
+use super::network::network;
 use super::refunds;
 use super::shop::*;
 use super::world::*;
@@ -126,7 +127,7 @@ impl Rules<'_> {
     fn of_attempt(&self, state: &State, slot: usize, all: &mut Vec<Action>) {
         let pay = &state.pays[slot];
         let Some(attempt) = state.attempt(slot) else {
-            let is_first = slot % self.scenario.attempts == 0;
+            let is_first = slot.is_multiple_of(self.scenario.attempts);
             let former = is_first || state.attempt(slot - 1).is_some();
             if former && state.order(self.order_slot(slot)).is_some() {
                 match self.scenario.faults.fine {
@@ -244,7 +245,7 @@ impl Rules<'_> {
     }
 
     /// Whether somebody would close the attempt now: the order is being closed or was paid by
-    /// another one, or the buyer needs a new number. In one process a call of its own is over first.
+    /// another one, or the buyer needs a new number. In one process its own call is over first.
     fn may_close(&self, state: &State, slot: usize) -> bool {
         let Some(attempt) = state.attempt(slot) else { return false };
         let call = state.pays[slot].call;
@@ -297,7 +298,7 @@ impl Rules<'_> {
     }
 
     fn closers_word(&self, state: &State, slot: usize) -> Option<Command> {
-        let Closer::Word { knew, word } = state.pays[slot].closer else { return None };
+        let Closer::Word { knew, word, at } = state.pays[slot].closer else { return None };
         let attempt = state.attempt(slot)?;
         if word == Trade::Paid {
             let found = state.found(&transaction(slot));
@@ -308,7 +309,8 @@ impl Rules<'_> {
             true => attempt.time_expire.plus_seconds(UNKNOWN_MARGIN_SECONDS),
         };
         let sure = word == Trade::Closed
-            || until <= state.now
+            || until <= START.plus_seconds(self.scenario.moments[at])
+            || (until <= state.now && self.mutant == Some(Mutant::TellLate))
             || self.mutant == Some(Mutant::BelieveUnknown);
         let unheard_of = word == Trade::Unheard && !knew && self.mutant != Some(Mutant::CloseBlind);
         let close = CloseAttempt { order: attempt.order, attempt: attempt.id, unheard_of };
@@ -391,7 +393,7 @@ impl Rules<'_> {
                     _ => return Ok(()),
                 };
                 let knew = next.attempt(slot).is_some_and(|attempt| attempt.prepay.is_some());
-                network(&mut next.pays[slot], action, knew);
+                network(&mut next.pays[slot], action, knew, next.moment);
             }
         }
         Ok(())
@@ -408,69 +410,6 @@ impl Rules<'_> {
             }
         }
     }
-}
-
-/// What happens to one number between us and WeChat.
-fn network(pay: &mut Pay, action: Action, knew: bool) {
-    match action {
-        Action::Send(_) => (pay.flying, pay.call) = (true, Call::Waiting),
-        Action::Arrive(_) => {
-            pay.flying = false;
-            let answer = match pay.trade {
-                Trade::Unheard | Trade::Open => Call::Prepaid,
-                Trade::Paid | Trade::Closed => Call::Spent,
-            };
-            if pay.trade == Trade::Unheard {
-                pay.trade = Trade::Open;
-            }
-            if pay.call == Call::Waiting {
-                pay.call = answer;
-            }
-        }
-        Action::Reject(_) => {
-            pay.flying = false;
-            if pay.call == Call::Waiting {
-                pay.call = Call::Refused;
-            }
-        }
-        Action::LoseAnswer(_) => pay.call = Call::None,
-        Action::Pay(_) | Action::NotifyOfLateMoney(_) => pay.trade = Trade::Paid,
-        Action::CloserMishears(_) => {
-            let trade = std::mem::replace(&mut pay.trade, Trade::Unheard);
-            match pay.closer {
-                Closer::ToClose { .. } => closer_closes(pay),
-                _ => closer_asks(pay, knew),
-            }
-            pay.trade = trade;
-        }
-        Action::CloserAsks(_) => closer_asks(pay, knew),
-        Action::CloserCloses(_) => closer_closes(pay),
-        Action::CloserTells(_) | Action::CloserDies(_) => pay.closer = Closer::Idle,
-        _ => {}
-    }
-}
-
-fn closer_asks(pay: &mut Pay, knew: bool) {
-    if pay.call == Call::Spent {
-        pay.call = Call::None;
-    }
-    pay.closer = match (pay.closer, pay.trade) {
-        (Closer::Idle, Trade::Open) => Closer::ToClose { knew, unknown: false },
-        (Closer::Idle, Trade::Unheard) if knew => Closer::ToClose { knew, unknown: true },
-        (Closer::Idle, word) => Closer::Word { knew, word },
-        (Closer::ToAsk { .. }, Trade::Open) => Closer::Idle,
-        (Closer::ToAsk { knew }, word) => Closer::Word { knew, word },
-        (other, _) => other,
-    };
-}
-
-fn closer_closes(pay: &mut Pay) {
-    let Closer::ToClose { knew, unknown } = pay.closer else { return };
-    let refused = matches!(pay.trade, Trade::Unheard | Trade::Closed);
-    if pay.trade == Trade::Open {
-        pay.trade = Trade::Closed;
-    }
-    pay.closer = if refused && !unknown { Closer::Idle } else { Closer::ToAsk { knew } };
 }
 
 pub fn transaction(slot: usize) -> String {

@@ -48,10 +48,11 @@ pub enum Closer {
     ToAsk {
         knew: bool,
     },
-    /// WeChat's word, not yet in the journal.
+    /// WeChat's word, not yet in the journal, and when it was asked for.
     Word {
         knew: bool,
         word: Trade,
+        at: usize,
     },
 }
 
@@ -226,6 +227,8 @@ impl State {
                 OrderState::Unpaid(None) => 1,
                 OrderState::Unpaid(Some(closing)) => 10 + closing.reason as u8,
                 OrderState::Paid(_) => 3,
+                OrderState::Shipped { .. } => 6,
+                OrderState::Completed { .. } => 7,
                 OrderState::Closed { reason, .. } => 20 + *reason as u8,
                 OrderState::Refunded { .. } => 5,
             };

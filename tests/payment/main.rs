@@ -7,6 +7,7 @@ mod support;
 
 use support::storage::Kind;
 
+mod altered;
 mod asking;
 mod claims;
 mod closing;

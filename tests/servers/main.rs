@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr};
 
 use support::servers::{Mariadb, Postgres, Server};
+use support::storage::Kind;
 
 async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
@@ -132,4 +133,30 @@ fn a_test_that_is_killed_leaves_no_server_behind() {
         child.wait().unwrap();
         are_gone(&pids);
     }
+}
+
+/// In a database that it makes beside the configured one; twice, as a newcomer would.
+async fn the_demo_works(server: Option<Server>) {
+    let Some(server) = server else { return };
+    let (folder, url) = (tempfile::tempdir().unwrap(), server.fresh_database().await);
+    for _ in 0..2 {
+        let mut demo = std::process::Command::new(env!("CARGO_BIN_EXE_buynow"));
+        demo.args(["demo", "--exit", "--port", "0"]).current_dir(folder.path());
+        let output = demo.env("BUYNOW__DATABASE__URL", &url).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let complained = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}{complained}");
+        assert!(said.ends_with("Every step was verified.\n"), "{said}");
+    }
+    assert!(!folder.path().join("demo.db").exists(), "not where it was told");
+}
+
+#[actix_rt::test]
+async fn the_demo_verifies_a_purchase_on_postgresql() {
+    the_demo_works(Kind::Postgres.server()).await;
+}
+
+#[actix_rt::test]
+async fn the_demo_verifies_a_purchase_on_mariadb() {
+    the_demo_works(Kind::Mariadb.server()).await;
 }

@@ -7,6 +7,7 @@ mod support;
 
 use support::storage::Kind;
 
+mod altered;
 mod api;
 mod bad_input;
 mod bad_wire;

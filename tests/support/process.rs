@@ -29,6 +29,8 @@ pub struct Process {
     pub url: String,
     storage: Arc<Storage>,
     running: Option<Running>,
+    /// Of its environment, over what config.toml says.
+    variables: Vec<(String, String)>,
 }
 
 struct Running {
@@ -45,15 +47,29 @@ impl Process {
 
     /// As [`Self::prepare`], with further sections of config.toml.
     pub fn prepare_with(settings: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let sandbox = wechat(Clock::system());
-        let url = format!("http://127.0.0.1:{}", free_port());
         let storage = Storage::new();
         storage.make_empty_at_once();
+        Self::prepare_on(storage, wechat(Clock::system()), settings)
+    }
+
+    /// Another one on the same database and with the same WeChat.
+    pub fn beside(&self, settings: &str) -> Self {
+        Self::prepare_on(self.storage.clone(), self.sandbox.clone(), settings)
+    }
+
+    fn prepare_on(storage: Arc<Storage>, sandbox: SandboxHandle, settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("http://127.0.0.1:{}", free_port());
         let database = format!("[database]\nurl = \"{}\"\n", storage.url());
         let config = config(&url, sandbox.url()) + &database + settings;
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, sandbox, url, storage, running: None }
+        Self { folder, sandbox, url, storage, running: None, variables: Vec::new() }
+    }
+
+    /// From its next start on, with this variable.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub fn database_url(&self) -> String {
@@ -104,14 +120,23 @@ impl Process {
 
     /// Asks it to end, as systemd does.
     pub fn send_sigterm(&self) {
+        self.signal("TERM");
+    }
+
+    /// Stops it where it is: connections stay open and silent.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.running.as_ref().unwrap().child.id();
-        assert!(
-            Command::new("sh")
-                .args(["-c", &format!("kill -TERM {pid}")])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let kill = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status();
+        assert!(kill.unwrap().success());
     }
 
     /// Waits for the end of a process that was asked to end.
@@ -157,6 +182,7 @@ impl Process {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BUYNOW__")) {
             command.env_remove(name);
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.folder.path()).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command

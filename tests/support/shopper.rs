@@ -7,6 +7,7 @@ use buynow::sandbox::{PayAction, PayOutcome, PaySheet, SandboxHandle};
 use serde_json::{Value, json};
 
 use super::TestApp;
+use super::process::Process;
 
 /// The header by which a mini-program says which it is.
 const APPID: &str = "X-WX-APPID";
@@ -99,6 +100,11 @@ impl Shopper {
     /// The same buyer, with the same session, at another server.
     pub fn at(&self, app: &TestApp) -> Self {
         Self { url: app.url.clone(), sandbox: app.sandbox.clone(), ..self.clone() }
+    }
+
+    /// The same buyer, with the same session, at another process.
+    pub fn at_process(&self, process: &Process) -> Self {
+        Self { url: process.url.clone(), ..self.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Reply {

@@ -2,6 +2,7 @@
 //! stubs that answer what the test says.
 #![allow(clippy::unwrap_used)]
 
+mod altered;
 mod api;
 mod certificate;
 mod hosts;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::FutureExt as _;
@@ -29,6 +30,8 @@ pub struct JournalSettings {
     pub ids: Arc<Ids>,
     pub clock: Clock,
     pub probe: Arc<dyn CommitProbe>,
+    /// A transaction that takes longer is left to itself, on a server.
+    pub transaction_limit: Duration,
     /// Turns false when the journal can write no more: the process must end.
     pub alive: watch::Sender<bool>,
 }

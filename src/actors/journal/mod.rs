@@ -1,12 +1,17 @@
 //! Group commit: the only writer of orders, stock and money.
 
 mod actor;
+mod aside;
 mod handle;
+mod link;
 mod probe;
 pub mod protocol;
 mod queue;
 #[cfg(test)]
+mod server_tests;
+#[cfg(test)]
 mod tests;
+mod transaction;
 mod writer;
 
 pub use actor::{JournalActor, JournalSettings};

@@ -22,6 +22,8 @@ pub(super) struct Batch {
     pub entries: Vec<Submit>,
     pub claims: Vec<ChangeClaim>,
     pub writes: Vec<WriteRows>,
+    /// How often it has met rows that others had locked for long.
+    pub locked: u32,
 }
 
 impl Batch {

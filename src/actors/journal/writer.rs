@@ -1,8 +1,8 @@
-//! The journal's own task: one connection, one transaction at a time.
+//! The journal's own task: one batch at a time, until each member has its answer.
 //!
-//! It runs to its end whatever callers do: nothing here stands under a `select!` or a timeout that
-//! could drop a transaction in the middle. A connection whose transaction did not end in a
-//! successful COMMIT or ROLLBACK is closed and never used again.
+//! It runs to its end whatever callers do, and so does each transaction, in a task of its own
+//! (`transaction.rs`): nothing here drops one in the middle. A connection whose transaction did not
+//! end in a successful COMMIT or ROLLBACK is closed and never used again (`link.rs`).
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -10,39 +10,41 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use rand::RngCore as _;
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, SqlErr};
+use rand::Rng as _;
+use sea_orm::{DatabaseConnection, DbErr, SqlErr};
 
 use super::actor::{JournalSettings, Shared};
+use super::aside::{Aside, LOOK_EVERY};
+use super::link::{Link, bounded, silent};
 use super::probe::{Point, Verdict};
 use super::protocol::*;
 use super::queue::{Batch, Members, refuse};
+use super::transaction::{Done, End, Gate, Transaction, new_marker};
 use crate::actors::goods::{BatchDone, HoldId, HoldToken};
-use crate::crash::{self, CrashPoint};
 use crate::domain::books::{Books, Kept};
-use crate::domain::fold::{Command, Outcome, fold, ids_needed};
+use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
 use crate::store::StoreError;
-use crate::store::batch::{
-    Marker, insert_fence, insert_marker, is_fenced, load, purge_markers, save,
-};
-use crate::store::claims::{self, Claim};
-use crate::store::db::{begin_write, open_writer};
+use crate::store::backend::Sent;
+use crate::store::batch::{Blocked, Marker, blocked, insert_fence, is_fenced};
+use crate::store::db::begin_write;
 use crate::store::errors::Trouble;
-use crate::store::ids::take_blocks;
 
-/// Markers are kept for a day.
-const MARKER_SECONDS: i64 = 24 * 3600;
 /// How many batches pass between two purges of old markers.
 const PURGE_EVERY: u64 = 4096;
+/// How often a batch is tried while the database is away.
 const RETRIES: u32 = 3;
+/// How often a batch is tried that loses against others, who have ended by then.
+const COLLISIONS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
+const SHORT_PAUSE: Duration = Duration::from_millis(4);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 pub(super) struct Writer {
-    settings: JournalSettings,
+    settings: Rc<JournalSettings>,
     shared: Rc<Shared>,
-    connection: Option<DatabaseConnection>,
+    link: Link,
+    aside: Aside,
 }
 
 /// How a transaction ended.
@@ -54,14 +56,6 @@ enum Fate {
     Unknown(Box<Done>, Marker),
 }
 
-/// What a committed batch has brought.
-struct Done {
-    outcomes: Vec<Result<Outcome, JournalError>>,
-    claims: Vec<Option<i64>>,
-    books: Books,
-    blocks: Option<std::ops::Range<i64>>,
-}
-
 /// The entry's parts that outlive the fold.
 struct Waiting {
     wxapp: WxappId,
@@ -71,36 +65,44 @@ struct Waiting {
 
 impl Writer {
     pub fn new(settings: JournalSettings, shared: Rc<Shared>) -> Self {
-        Self { settings, shared, connection: None }
+        let link = Link::new(settings.url.clone(), settings.transaction_limit);
+        Self { settings: Rc::new(settings), shared, link, aside: Aside::default() }
     }
 
     /// Writes until the journal is drained.
     pub async fn run(mut self) {
         self.refill_ids().await;
         loop {
-            let batch = self.shared.queue.borrow_mut().take(self.settings.batch_max);
+            if self.aside.should_look() {
+                self.look_aside().await;
+            }
+            let mut batch = self.shared.queue.borrow_mut().take(self.settings.batch_max);
+            self.aside.sift(&mut batch);
             if !batch.is_empty() {
                 self.write(batch).await;
                 continue;
             }
-            if self.shared.draining.borrow().is_some() {
-                return self.close().await;
+            if self.shared.draining.borrow().is_some() && self.aside.is_empty() {
+                return self.link.close().await;
             }
-            let (shared, ids) = (self.shared.clone(), self.settings.ids.clone());
-            let (wake, thirst) = (shared.wake.notified(), ids.thirst());
-            if let Either::Right(_) = select(pin!(wake), pin!(thirst)).await
-                && ids.is_short()
-            {
-                self.refill_ids().await;
-            }
+            self.rest().await;
         }
     }
 
-    async fn close(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && let Err(error) = connection.close().await
+    /// Until there is something to do.
+    async fn rest(&mut self) {
+        let (shared, ids) = (self.shared.clone(), self.settings.ids.clone());
+        let wake = pin!(shared.wake.notified());
+        let thirst = pin!(ids.thirst());
+        let asked = select(wake, thirst);
+        let asked = match self.aside.is_empty() {
+            true => Some(asked.await),
+            false => tokio::time::timeout(LOOK_EVERY, asked).await.ok(),
+        };
+        if let Some(Either::Right(_)) = asked
+            && ids.is_short()
         {
-            tracing::warn!(%error, "the journal's connection did not close well");
+            self.refill_ids().await;
         }
     }
 
@@ -110,13 +112,13 @@ impl Writer {
         if self.settings.ids.blocks_wanted(0) == 0 {
             return;
         }
-        match self.transact(&Members::default()).await {
+        match self.transact(&Rc::default()).await {
             Fate::Committed(mut done) => self.take_over_ids(&mut done),
             // The blocks may be lost; the next ones are not.
             Fate::Unknown(..) => self.settings.ids.cry(),
             Fate::Lost(error) => {
                 tracing::warn!(%error, "no ids yet");
-                self.pause(&mut PAUSE.clone()).await;
+                pause(&mut PAUSE.clone()).await;
                 self.settings.ids.cry();
             }
         }
@@ -134,11 +136,11 @@ impl Writer {
     }
 
     /// Writes a batch; one that the database refuses for what is in it is halved until the member
-    /// that is to blame stands alone.
+    /// that is to blame stands alone. Members whose rows are locked for long are put aside.
     async fn write_or_split(&mut self, batch: Batch) {
         let mut todo = vec![batch];
         while let Some(batch) = todo.pop() {
-            match self.transact_with_retries(&Members::from(&batch)).await {
+            match self.transact_with_retries(&Rc::new(Members::from(&batch))).await {
                 Fate::Committed(done) => self.tell(batch, *done),
                 Fate::Unknown(done, marker) => {
                     if self.resolve(&marker).await {
@@ -147,194 +149,190 @@ impl Writer {
                         self.fail(batch, JournalError::Unavailable);
                     }
                 }
-                Fate::Lost(error) if error.is_about_content() && batch.len() > 1 => {
-                    tracing::warn!(%error, members = batch.len(), "a batch is halved");
-                    let (first, second) = halve(batch);
-                    todo.extend([second, first]);
-                }
-                Fate::Lost(error) => {
-                    let refused = error.is_about_content();
-                    tracing::error!(%error, members = batch.len(), "a batch could not be written");
-                    let error =
-                        if refused { JournalError::Refused } else { JournalError::Unavailable };
-                    self.fail(batch, error);
-                }
+                Fate::Lost(error) => self.part_or_fail(batch, &error, &mut todo).await,
             }
         }
     }
 
-    async fn transact_with_retries(&mut self, members: &Members) -> Fate {
-        let mut pause = PAUSE;
-        let mut tries = 0;
+    async fn part_or_fail(&mut self, batch: Batch, error: &StoreError, todo: &mut Vec<Batch>) {
+        match error.trouble() {
+            Trouble::Content if batch.len() > 1 => {
+                tracing::warn!(%error, members = batch.len(), "a batch is halved");
+                let (first, second) = halve(batch);
+                todo.extend([second, first]);
+            }
+            Trouble::Locked if batch.locked < RETRIES => {
+                tracing::warn!(%error, members = batch.len(), "a batch meets rows that are locked");
+                todo.extend(self.put_aside(batch).await);
+            }
+            trouble => {
+                tracing::error!(%error, members = batch.len(), "a batch could not be written");
+                self.fail(
+                    batch,
+                    match trouble {
+                        Trouble::Content => JournalError::Refused,
+                        _ => JournalError::Unavailable,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Puts the members aside whose rows are locked; the rest goes on.
+    async fn put_aside(&mut self, mut batch: Batch) -> Option<Batch> {
+        batch.locked += 1;
+        let commands = batch.entries.iter().map(|entry| entry.command.clone()).collect();
+        let locked = match self.look(commands).await {
+            Some(locked) if !locked.is_empty() => locked,
+            // They are free by now, or something else is locked.
+            _ => return Some(batch),
+        };
+        let mut is_locked = locked.commands.iter();
+        let (waiting, free) = std::mem::take(&mut batch.entries)
+            .into_iter()
+            .partition(|_| is_locked.next().copied().unwrap_or(false));
+        batch.entries = free;
+        let late = self.aside.put(waiting, locked);
+        self.give_up(late);
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Tries again what was put aside, as far as its rows are free.
+    async fn look_aside(&mut self) {
+        let (free, late) = match self.look(self.aside.commands()).await {
+            Some(locked) => self.aside.take(locked),
+            None => (Vec::new(), self.aside.take_late()),
+        };
+        self.give_up(late);
+        let batch = Batch { entries: free, ..Batch::default() };
+        if !batch.is_empty() {
+            self.write(batch).await;
+        }
+    }
+
+    fn give_up(&self, entries: Vec<Submit>) {
+        if !entries.is_empty() {
+            tracing::error!(members = entries.len(), "rows were locked for too long");
+            self.fail(Batch { entries, ..Batch::default() }, JournalError::Unavailable);
+        }
+    }
+
+    /// Which of the commands need rows that somebody has locked; `None`: the database does not say.
+    async fn look(&mut self, commands: Vec<Command>) -> Option<Blocked> {
+        let db = self.link.get().await.ok()?;
+        let looked = bounded(self.link.limit(), look(db, commands)).await;
+        match looked {
+            Some(Ok(locked)) => Some(locked),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "it cannot be seen what is locked");
+                self.link.abandon(Sent::NoCommit);
+                None
+            }
+            None => {
+                self.link.abandon(Sent::NoCommit);
+                None
+            }
+        }
+    }
+
+    async fn transact_with_retries(&mut self, members: &Rc<Members>) -> Fate {
+        let (mut long, mut short) = (PAUSE, SHORT_PAUSE);
+        let (mut away, mut collisions) = (1, 1);
         loop {
             let fate = self.transact(members).await;
-            tries += 1;
-            match fate {
-                Fate::Lost(ref error) if tries < RETRIES && is_passing(error) => {
-                    tracing::warn!(%error, "the batch is tried again");
-                    self.pause(&mut pause).await;
+            let Fate::Lost(error) = &fate else { return fate };
+            match error.trouble() {
+                Trouble::Collision if collisions < self.collisions_max() => {
+                    tracing::info!(%error, "the batch is tried again");
+                    collisions += 1;
+                    pause(&mut short).await;
                 }
-                fate => return fate,
+                Trouble::Gone | Trouble::NotWritable if away < RETRIES => {
+                    tracing::warn!(%error, "the batch is tried again");
+                    away += 1;
+                    pause(&mut long).await;
+                }
+                _ => return fate,
             }
         }
     }
 
-    async fn pause(&mut self, pause: &mut Duration) {
-        tokio::time::sleep(*pause).await;
-        *pause = (*pause * 2).min(PAUSE_MAX);
+    /// On SQLite each try has waited for seconds already.
+    fn collisions_max(&self) -> u32 {
+        if self.link.limit().is_none() { RETRIES } else { COLLISIONS }
     }
 
     /// One transaction: lock, fold, write, commit.
-    async fn transact(&mut self, members: &Members) -> Fate {
-        let connection = match self.connect().await {
-            Ok(connection) => connection,
+    async fn transact(&mut self, members: &Rc<Members>) -> Fate {
+        let db = match self.link.get().await {
+            Ok(db) => db,
             Err(error) => return Fate::Lost(error),
         };
-        let marker = new_marker();
-        let txn = match begin_write(&connection).await {
-            Ok(txn) => txn,
-            Err(error) => {
-                self.abandon_connection();
-                return Fate::Lost(error.into());
-            }
+        let (marker, gate) = (new_marker(), Rc::new(Gate::default()));
+        let transaction = Transaction {
+            settings: self.settings.clone(),
+            db,
+            marker: marker.clone(),
+            members: members.clone(),
+            purge: self.shared.snapshot.borrow().batches % PURGE_EVERY == 1,
+            gate: gate.clone(),
         };
-        let mut pooled = Vec::new();
-        let fate = match self.fill(&txn, &marker, members, &mut pooled).await {
-            Ok(done) => self.commit(txn, done, marker).await,
-            Err(error) => {
-                if txn.rollback().await.is_err() {
-                    self.abandon_connection();
+        match bounded(self.link.limit(), transaction.run()).await {
+            Some(End::Committed(done)) => Fate::Committed(done),
+            Some(End::Lost { error, clean }) => {
+                if !clean {
+                    self.link.abandon(Sent::NoCommit);
                 }
                 Fate::Lost(error)
             }
-        };
-        if let Fate::Lost(_) = fate {
-            self.settings.ids.give_back(pooled);
+            Some(End::Unknown(done)) => self.unknown(done, marker),
+            Some(End::Late) | None => self.turn_away(&gate, marker),
         }
-        fate
     }
 
-    async fn commit(&mut self, txn: DatabaseTransaction, done: Done, marker: Marker) -> Fate {
-        match self.settings.probe.at(Point::BeforeCommit).await {
-            Verdict::GoOn => {}
-            Verdict::Fail => {
-                drop(txn.rollback().await);
-                let error = DbErr::Custom("the probe failed the batch".into());
-                return Fate::Lost(error.into());
-            }
-            Verdict::Vanish => {
-                drop(txn.rollback().await);
-                return self.unknown(done, marker);
-            }
-        }
-        crash::passes(CrashPoint::BeforeCommit);
-        let committed = txn.commit().await;
-        crash::passes(CrashPoint::AfterCommit);
-        let lost = self.settings.probe.at(Point::AfterCommit).await != Verdict::GoOn;
-        match committed {
-            Ok(()) if !lost => Fate::Committed(Box::new(done)),
-            Ok(()) => self.unknown(done, marker),
-            Err(error) => {
-                tracing::error!(%error, "COMMIT was not answered");
-                self.unknown(done, marker)
+    /// The transaction takes too long; it is left to itself.
+    fn turn_away(&mut self, gate: &Gate, marker: Marker) -> Fate {
+        tracing::error!("the database is silent in the middle of a batch");
+        match gate.turn_away() {
+            Some(done) => self.unknown(done, marker),
+            None => {
+                self.link.abandon(Sent::NoCommit);
+                Fate::Lost(silent())
             }
         }
     }
 
-    fn unknown(&mut self, done: Done, marker: Marker) -> Fate {
-        self.abandon_connection();
-        Fate::Unknown(Box::new(done), marker)
-    }
-
-    async fn fill(
-        &self,
-        txn: &DatabaseTransaction,
-        marker: &Marker,
-        members: &Members,
-        pooled: &mut Vec<i64>,
-    ) -> Result<Done, StoreError> {
-        let Members { commands, fences, claims, writes } = members;
-        let now = self.settings.clock.now();
-        insert_marker(txn, marker, now).await?;
-        let given: Vec<_> = fences.iter().flatten().collect();
-        let claimed = claims::settle(txn, claims, &given, now).await?;
-        let (mut books, keys) = load(txn, commands, now).await?;
-        let needed = ids_needed(&books, commands);
-        let wanted = self.settings.ids.blocks_wanted(needed);
-        let mut blocks = None;
-        if wanted > 0 {
-            blocks = Some(take_blocks(txn, wanted).await?);
-        }
-        *pooled = self.settings.ids.draw_up_to(needed);
-        books.ids = with_fresh(pooled.clone(), needed, &mut blocks);
-        let fold_one = |(command, fence): (&Command, &Option<Claim>)| match fence {
-            Some(claim) if !claimed.holds(claim) => Err(JournalError::Overtaken),
-            Some(_) | None => Ok(fold(&mut books, command.clone(), now)),
-        };
-        let outcomes = commands.iter().zip(fences).map(fold_one).collect();
-        save(txn, &books, &keys, now).await?;
-        for statement in writes.iter().flat_map(|write| &write.0) {
-            txn.execute_raw(statement.clone()).await?;
-        }
-        if self.shared.snapshot.borrow().batches % PURGE_EVERY == 1 {
-            purge_markers(txn, now.plus_seconds(-MARKER_SECONDS)).await?;
-        }
-        Ok(Done { outcomes, claims: claimed.changed, books, blocks })
-    }
-
-    async fn connect(&mut self) -> Result<DatabaseConnection, StoreError> {
-        if let Some(connection) = &self.connection {
-            return Ok(connection.clone());
-        }
-        let connection = open_writer(&self.settings.url).await?;
-        self.connection = Some(connection.clone());
-        Ok(connection)
-    }
-
-    /// Lets the connection close by itself; whatever its transaction was doing, it is not ours.
-    fn abandon_connection(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            actix_rt::spawn(async move { drop(connection.close().await) });
-        }
+    fn unknown(&mut self, done: Box<Done>, marker: Marker) -> Fate {
+        self.link.abandon(Sent::Commit);
+        Fate::Unknown(done, marker)
     }
 
     /// Finds out whether a batch has committed, however long that takes: until then no other batch
-    /// starts and no hold ends.
+    /// starts and no hold ends. Each try is made on a new connection.
     async fn resolve(&mut self, marker: &Marker) -> bool {
-        let mut pause = PAUSE;
+        let mut wait = PAUSE;
         loop {
             match self.try_resolve(marker).await {
                 Ok(committed) => {
                     tracing::warn!(committed, "the fate of a batch is known");
                     self.shared.snapshot.borrow_mut().resolved += 1;
+                    self.link.forget_former();
                     return committed;
                 }
                 Err(error) => {
                     tracing::error!(%error, "the fate of a batch is not known yet");
-                    self.abandon_connection();
-                    self.pause(&mut pause).await;
+                    self.link.close_quietly();
+                    pause(&mut wait).await;
                 }
             }
         }
     }
 
     async fn try_resolve(&mut self, marker: &Marker) -> Result<bool, StoreError> {
-        let connection = self.connect().await?;
-        let txn = begin_write(&connection).await?;
-        match insert_fence(&txn, marker, self.settings.clock.now()).await {
-            Ok(()) => {
-                txn.commit().await?;
-                match self.settings.probe.at(Point::AfterFence).await {
-                    Verdict::GoOn => Ok(false),
-                    _ => Err(DbErr::Custom("the probe lost the answer".into()).into()),
-                }
-            }
-            Err(error) if is_duplicate(&error) => {
-                txn.rollback().await?;
-                Ok(!is_fenced(&connection, marker).await?)
-            }
-            Err(error) => Err(error.into()),
-        }
+        let db = self.link.get().await?;
+        let (settings, marker) = (self.settings.clone(), marker.clone());
+        let fenced = bounded(self.link.limit(), fence(settings, db, marker)).await;
+        fenced.unwrap_or_else(|| Err(silent()))
     }
 
     /// What a committed batch has left of its ids and blocks is free now.
@@ -365,7 +363,7 @@ impl Writer {
         }
     }
 
-    fn fail(&mut self, batch: Batch, error: JournalError) {
+    fn fail(&self, batch: Batch, error: JournalError) {
         self.shared.snapshot.borrow_mut().failed_batches += 1;
         let (waiting, claims, writes) = part(batch);
         for reply in self.end_holds(waiting, &Books::default()) {
@@ -407,19 +405,6 @@ impl Writer {
     }
 }
 
-/// Ids for the fold: what was free, then what the blocks of this transaction bring; the lowest is
-/// drawn first, so that lines of an order are read back in the order of its cart.
-fn with_fresh(
-    mut ids: Vec<i64>,
-    needed: usize,
-    blocks: &mut Option<std::ops::Range<i64>>,
-) -> Vec<i64> {
-    let lacking = needed.saturating_sub(ids.len());
-    ids.extend(blocks.iter_mut().flat_map(|range| range.by_ref().take(lacking)));
-    ids.sort_unstable_by(|left, right| right.cmp(left));
-    ids
-}
-
 fn part(batch: Batch) -> (Vec<Waiting>, Vec<ChangeClaim>, Vec<WriteRows>) {
     let waiting = batch.entries.into_iter().map(|entry| Waiting {
         wxapp: entry.wxapp,
@@ -447,20 +432,43 @@ fn halve(mut batch: Batch) -> (Batch, Batch) {
     (batch, second)
 }
 
-fn new_marker() -> Marker {
-    let mut bytes = [0; 16];
-    rand::rng().fill_bytes(&mut bytes);
-    Marker(hex::encode(bytes))
+/// Puts our own word where the batch's marker would stand, or learns that it stands there.
+async fn fence(
+    settings: Rc<JournalSettings>,
+    db: DatabaseConnection,
+    marker: Marker,
+) -> Result<bool, StoreError> {
+    let txn = begin_write(&db).await?;
+    match insert_fence(&txn, &marker, settings.clock.now()).await {
+        Ok(()) => {
+            txn.commit().await?;
+            match settings.probe.at(Point::AfterFence).await {
+                Verdict::GoOn => Ok(false),
+                _ => Err(DbErr::Custom("the probe lost the answer".into()).into()),
+            }
+        }
+        Err(error) if is_duplicate(&error) => {
+            txn.rollback().await?;
+            Ok(!is_fenced(&db, &marker).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn look(db: DatabaseConnection, commands: Vec<Command>) -> Result<Blocked, StoreError> {
+    let txn = begin_write(&db).await?;
+    let locked = blocked(&txn, &commands).await;
+    txn.rollback().await?;
+    locked
+}
+
+/// Waits about so long, and the next time longer; not as long as others who began to wait with us.
+async fn pause(pause: &mut Duration) {
+    let share = rand::rng().random_range(50..=150);
+    tokio::time::sleep(*pause * share / 100).await;
+    *pause = (*pause * 2).min(PAUSE_MAX);
 }
 
 fn is_duplicate(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
-}
-
-/// Worth the same batch again after a moment.
-fn is_passing(error: &StoreError) -> bool {
-    match error.trouble() {
-        Trouble::Collision | Trouble::Locked | Trouble::NotWritable | Trouble::Gone => true,
-        Trouble::Content | Trouble::Other => false,
-    }
 }

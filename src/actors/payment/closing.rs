@@ -37,7 +37,7 @@ pub(super) async fn close_order(inner: &Inner, id: OrderId) -> Result<Closed, Pa
     if closing.is_empty() {
         return Ok(Closed::Quiet);
     }
-    let Some(claim) = inner.take(Work::Close(id)).await? else { return Ok(Closed::NotYet) };
+    let Some(claim) = inner.take(Work::Close(id)).await? else { return Ok(Closed::Elsewhere) };
     let closed = close_under(inner, &claim, id).await;
     match closed {
         Err(PaymentError::Late | PaymentError::Journal(JournalError::Overtaken)) => {}
@@ -74,7 +74,7 @@ async fn close_under(
         }
     }
     match (closed, order.next_try()) {
-        (Closed::Quiet, _) => Ok((closed, None)),
+        (Closed::Quiet | Closed::Elsewhere, _) => Ok((closed, None)),
         (Closed::NotYet, Some(next)) => {
             postpone(inner, claim, id, next).await?;
             Ok((closed, None))

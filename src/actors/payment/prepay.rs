@@ -223,7 +223,7 @@ async fn spent(
 async fn close_first(inner: &Inner, attempt: &Attempt) -> Result<(), PrepayError> {
     match closing::close_attempt(inner, None, attempt).await.map_err(to_error)? {
         Closed::Quiet => Ok(()),
-        Closed::NotYet => Err(PrepayError::Wechat("NOT_CLOSED".into())),
+        Closed::NotYet | Closed::Elsewhere => Err(PrepayError::Wechat("NOT_CLOSED".into())),
     }
 }
 

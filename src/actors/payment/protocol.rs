@@ -87,6 +87,8 @@ pub enum Closed {
     Quiet,
     /// WeChat has not confirmed yet; it goes on later.
     NotYet,
+    /// Another process is at it.
+    Elsewhere,
 }
 
 /// Asks WeChat whether an unpaid order is paid, and settles it if so.

@@ -13,7 +13,7 @@ use super::payments::{self, Payment, PaymentErrorJson};
 use super::refusals;
 use super::views::OrderJson;
 use crate::actors::order::{CancelOrder, PlaceOrder, PlacedOrder};
-use crate::actors::payment::{AskWechat, CloseOrder};
+use crate::actors::payment::{AskWechat, CloseOrder, Closed};
 use crate::domain::id::{AddressId, IdempotencyKey, OrderId, OutTradeNo};
 use crate::domain::money::Money;
 use crate::http::AppState;
@@ -30,6 +30,8 @@ pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const LIST: &str = "orders";
 /// How long a look with `refresh` waits for WeChat.
 const REFRESH_WAIT: Duration = Duration::from_secs(5);
+/// Between two looks at an order that another server closes.
+const ELSEWHERE_PAUSE: Duration = Duration::from_millis(50);
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -327,14 +329,24 @@ pub async fn cancel_order(
         return Ok(web::Json(order.into()));
     }
     let wait = Duration::from_millis(state.config.engine.cancel_wait_ms);
-    let closed = tokio::time::timeout(
-        wait,
-        shopper.shop.payment.send(CloseOrder { order: id, span: tracing::Span::current() }),
-    );
-    if let Ok(Ok(Err(error))) = closed.await {
-        tracing::warn!(%error, order = %id, "an order could not be closed at once");
-    }
+    let _late = tokio::time::timeout(wait, close(&state, &shopper, id)).await;
     own(&state, &shopper, id).await.map(|order| web::Json(order.into()))
+}
+
+/// Closes at WeChat, or waits for another server that is at it.
+async fn close(state: &AppState, shopper: &Shopper, id: OrderId) {
+    let close = CloseOrder { order: id, span: tracing::Span::current() };
+    match shopper.shop.payment.send(close).await {
+        Ok(Ok(Closed::Elsewhere)) => {
+            while own(state, shopper, id).await.is_ok_and(|order| order.closing) {
+                tokio::time::sleep(ELSEWHERE_PAUSE).await;
+            }
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, order = %id, "an order could not be closed at once");
+        }
+        Ok(Ok(Closed::Quiet | Closed::NotYet)) | Err(_) => {}
+    }
 }
 
 /// The buyer's own order; another's is not found.

@@ -188,7 +188,7 @@ pub(super) const CHECKS: &[Check] = &[
          AND (state <> 'unpaid' OR closing_at IS NOT NULL OR reprice_fen IS NULL \
            OR reprice_at IS NULL OR reprice_by IS NULL)",
     ),
-    // Parcels: never more than was bought, of whom they say, and the state says whether all is sent.
+    // Parcels: no more than was bought, and the state says whether all of it is sent.
     check(
         6,
         "line {a} of {b} pieces was sent with {c} pieces",

@@ -4,7 +4,7 @@ mod plans;
 use sea_orm::{ConnectionTrait, EntityTrait as _};
 
 use super::*;
-use crate::store::db::open_readers;
+use crate::store::test_databases::TestReaders;
 
 const NOW: Timestamp = Timestamp::from_millis(100_000_000);
 
@@ -34,7 +34,7 @@ INSERT INTO order_goods (id, wxapp_id, order_id, goods_id, sku_id, goods_name, a
 INSERT INTO order_address (order_id, wxapp_id, name, phone, province, city, district, detail) VALUES
   (60, 10001, '', '', '', '', '', ''), (61, 10001, '', '', '', '', '', ''),
   (62, 10001, '', '', '', '', '', '');
-INSERT INTO idempotency (wxapp_id, user_id, operation, key, request_hash, result_id, created_at)
+INSERT INTO idempotency (wxapp_id, user_id, operation, \"key\", request_hash, result_id, created_at)
   VALUES (10001, 30, 'place_order', 'k', 'h', 60, 0);
 INSERT INTO payment_attempt (id, wxapp_id, order_id, user_id, mch_id, appid, out_trade_no, state,
   amount_fen, provider, sign_type, key_version, notify_url, body, attach, openid, client_ip,
@@ -54,8 +54,7 @@ INSERT INTO notification (id, wxapp_id, user_id, order_id, event, ref_id, state,
 ";
 
 async fn shop(change: &str) -> AuditReport {
-    let readers = open_readers("sqlite::memory:", 1).await.unwrap();
-    crate::store::migrate::up(readers.db()).await.unwrap();
+    let readers = TestReaders::small().await;
     readers.db().execute_unprepared(SHOP).await.unwrap();
     if !change.is_empty() {
         readers.db().execute_unprepared(change).await.unwrap();
@@ -403,9 +402,9 @@ async fn refunds_that_take_more_than_a_day_are_warned_of() {
 #[tokio::test]
 async fn each_check_is_bounded() {
     let report = shop(
-        "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
-         INSERT INTO notification (id, wxapp_id, user_id, order_id, event, ref_id, state, payload,
+        "INSERT INTO notification (id, wxapp_id, user_id, order_id, event, ref_id, state, payload,
          tries, next_at, created_at, updated_at)
+         WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
          SELECT i, 10001, 30, i, 'order_paid', 0, 'sent', '{}', 1, 0, 0, 0 FROM n",
     )
     .await;

@@ -12,7 +12,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use sea_orm::{QuerySelect as _, Set, Value};
 
-use super::super::db::StoreError;
+use super::super::db::{StoreError, row_lock};
 use super::super::{rows, shipments};
 use super::save::{changed, fresh, insert, replace};
 use crate::domain::books::{Books, Kept};
@@ -167,7 +167,7 @@ async fn load_cases(
         let found = incident::Entity::find()
             .filter(incident::Column::Id.is_in(incidents))
             .order_by_asc(incident::Column::Id)
-            .lock_exclusive();
+            .lock(row_lock(db));
         for row in found.all(db).await? {
             let case = rows::desk::incident(row)?;
             books.desk.incidents.insert(case.id, Kept::loaded(case));
@@ -177,7 +177,7 @@ async fn load_cases(
         let found = notification::Entity::find()
             .filter(notification::Column::Id.is_in(messages))
             .order_by_asc(notification::Column::Id)
-            .lock_exclusive();
+            .lock(row_lock(db));
         for row in found.all(db).await? {
             let case = rows::desk::message(&row)?;
             books.desk.messages.insert(case.id, Kept::loaded(case));

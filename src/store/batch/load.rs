@@ -22,9 +22,14 @@ use crate::domain::fold::{Command, KeyClaim, Place};
 use crate::domain::id::{AddressId, GoodsId, IdempotencyKey, OrderId, SkuId, UserId};
 use crate::domain::time::Timestamp;
 
-/// The keys that this batch has claimed, and for which order.
+/// What saving needs to know of the loading.
 #[derive(Debug, Default)]
-pub struct Claims(pub(super) BTreeMap<KeyRef, KeyBinding>);
+pub struct Claims {
+    /// The keys that this batch has claimed, and for which order.
+    pub(super) keys: BTreeMap<KeyRef, KeyBinding>,
+    /// The sales of the goods as they were read, perhaps without a lock.
+    pub(super) sales: BTreeMap<GoodsId, i64>,
+}
 
 /// Claims the keys and fills the books.
 pub async fn load(
@@ -33,12 +38,14 @@ pub async fn load(
     now: Timestamp,
 ) -> Result<(Books, Claims), StoreError> {
     let mut books = Books::default();
-    let claims = claim_keys(db, commands, &mut books, now).await?;
+    let mut claims = claim_keys(db, commands, &mut books, now).await?;
     let mut scope = Scope::of(commands);
     find_orders_of_attempts(db, &mut scope).await?;
     load_addresses(db, &scope, &mut books).await?;
     load_lines(db, &scope, &mut books).await?;
     load_goods(db, &scope, &mut books).await?;
+    let sold = books.goods.values().map(|goods| (goods.get().id, goods.get().sales));
+    claims.sales = sold.collect();
     load_orders(db, &scope, &mut books).await?;
     load_bought(db, &scope, &mut books).await?;
     load_money(db, &scope, &mut books).await?;
@@ -87,7 +94,7 @@ async fn claim_keys(
     for (key, binding) in read_keys(db, wanted.keys().copied()).await? {
         let ours = wanted.get(&key).is_some_and(|(_, order)| *order == binding.result);
         if ours {
-            claims.0.insert(key, binding);
+            claims.keys.insert(key, binding);
         } else {
             books.keys.insert(key, binding);
         }
@@ -165,14 +172,14 @@ fn read_key(row: idempotency::Model) -> Result<(KeyRef, KeyBinding), StoreError>
     Ok((key, KeyBinding { request_hash: row.request_hash, result }))
 }
 
-/// A plain read: an attempt never changes its order.
-async fn find_orders_of_attempts(
+/// A plain read: an attempt never changes its order. Answers with attempts and their orders.
+pub(super) async fn find_orders_of_attempts(
     db: &impl ConnectionTrait,
     scope: &mut Scope,
-) -> Result<(), StoreError> {
+) -> Result<Vec<(i64, i64)>, StoreError> {
     let ids: Vec<i64> = scope.attempts.union(&scope.whole_attempts).copied().collect();
     if ids.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let found: Vec<(i64, i64)> = payment_attempt::Entity::find()
         .select_only()
@@ -182,14 +189,17 @@ async fn find_orders_of_attempts(
         .into_tuple()
         .all(db)
         .await?;
-    for (attempt, order) in found {
-        if scope.whole_attempts.contains(&attempt) {
-            scope.whole.insert(order);
-            scope.refunds_of.insert(order);
+    for (attempt, order) in &found {
+        if scope.whole_attempts.contains(attempt) {
+            scope.whole.insert(*order);
+            scope.refunds_of.insert(*order);
         }
-        scope.orders.insert(order);
+        if scope.settled_attempts.contains(attempt) {
+            scope.paid.insert(*order);
+        }
+        scope.orders.insert(*order);
     }
-    Ok(())
+    Ok(found)
 }
 
 /// A plain read: what the address book says at this moment is copied into the order.
@@ -237,41 +247,67 @@ fn skus_of_lines(books: &Books) -> impl Iterator<Item = SkuId> {
     books.lines.values().flatten().map(|line| line.sku)
 }
 
-/// Goods of the SKUs that are bought, and of the lines that may be sold. Locked, because a limit
-/// for each buyer is counted after the lock, and because sales are counted on them.
+/// Goods of the SKUs that are bought, and of the lines that may be sold. Locked are those of which
+/// something is counted after the lock: pieces of one buyer, where there is a limit, and sales.
 async fn load_goods(
     db: &impl ConnectionTrait,
     scope: &Scope,
     books: &mut Books,
 ) -> Result<(), StoreError> {
-    let mut ids: BTreeSet<i64> =
-        books.lines.values().flatten().map(|line| line.goods.get()).collect();
+    let lines = || books.lines.values().flatten();
+    let mut ids: BTreeSet<i64> = lines().map(|line| line.goods.get()).collect();
+    let bought = goods_of(db, &scope.skus).await?;
+    ids.extend(bought.values().map(|(goods, _)| *goods));
     ids.extend(&scope.goods);
-    if !scope.skus.is_empty() {
-        let found: Vec<i64> = sku::Entity::find()
-            .select_only()
-            .column(sku::Column::GoodsId)
-            .filter(sku::Column::Id.is_in(scope.skus.iter().copied()))
-            .distinct()
-            .into_tuple()
-            .all(db)
-            .await?;
-        ids.extend(found);
-    }
     if ids.is_empty() {
         return Ok(());
     }
-    let rows = goods::Entity::find()
-        .filter(goods::Column::Id.is_in(ids))
-        .order_by_asc(goods::Column::Id)
-        .lock(row_lock(db))
-        .all(db)
-        .await?;
+    let paid = lines().filter(|line| scope.paid.contains(&line.order.get()));
+    let paid = paid.map(|line| line.goods.get()).chain(scope.goods.iter().copied());
+    let paid: BTreeSet<i64> = paid.collect();
+    let all = |ids| goods::Entity::find().filter(goods::Column::Id.is_in(ids));
+    let mut rows = all(ids).all(db).await?;
+    if db.get_database_backend() != DbBackend::Sqlite {
+        let limited = rows.iter().filter(|row| row.limit_per_user.is_some()).map(|row| row.id);
+        let ids = goods_to_lock(&bought, &limited.collect(), paid);
+        if !ids.is_empty() {
+            let locked = all(ids).order_by_asc(goods::Column::Id).lock(row_lock(db));
+            rows.extend(locked.all(db).await?);
+        }
+    }
     for row in rows {
         let goods = rows::goods::goods(row)?;
         books.goods.insert(goods.id, Kept::loaded(goods));
     }
     Ok(())
+}
+
+/// A plain read: of each SKU its goods, which never change, and its price.
+pub(super) async fn goods_of(
+    db: &impl ConnectionTrait,
+    skus: &BTreeSet<i64>,
+) -> Result<BTreeMap<i64, (i64, i64)>, StoreError> {
+    if skus.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let found: Vec<(i64, i64, i64)> = sku::Entity::find()
+        .select_only()
+        .columns([sku::Column::Id, sku::Column::GoodsId, sku::Column::PriceFen])
+        .filter(sku::Column::Id.is_in(skus.iter().copied()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().map(|(sku, goods, price)| (sku, (goods, price))).collect())
+}
+
+/// What is bought of goods with a limit, or for nothing, which pays at once; and what is paid.
+pub(super) fn goods_to_lock(
+    bought: &BTreeMap<i64, (i64, i64)>,
+    limited: &BTreeSet<i64>,
+    paid: BTreeSet<i64>,
+) -> BTreeSet<i64> {
+    let counted = |(goods, price): &&(i64, i64)| *price == 0 || limited.contains(goods);
+    bought.values().filter(counted).map(|(goods, _)| *goods).chain(paid).collect()
 }
 
 async fn load_orders(

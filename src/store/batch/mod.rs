@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md; the fold works on it; [`save`] writes what has become of it, one statement for
 //! each table. Called by the journal inside its transaction, by nobody else.
 
+mod blocked;
 mod desk;
 mod load;
 mod marker;
@@ -12,6 +13,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
+pub use blocked::{Blocked, blocked};
 pub use load::{Claims, binding, each_key, load};
 pub use marker::{Marker, insert_fence, insert_marker, is_fenced, purge_markers};
 pub use save::save;

@@ -31,6 +31,7 @@ pub async fn save(
     save_orders(db, books).await?;
     save_payments(db, books, now).await?;
     save_messages(db, books, now).await?;
+    save_sales(db, books, claims).await?;
     save_stock(db, books, now).await?;
     super::desk::save(db, books, now).await
 }
@@ -44,7 +45,7 @@ async fn save_keys(
 ) -> Result<(), StoreError> {
     let mut refused = Vec::new();
     let mut again = Vec::new();
-    for (key, claimed) in &claims.0 {
+    for (key, claimed) in &claims.keys {
         let kept = books.keys.get(key);
         if kept == Some(claimed) {
             continue;
@@ -147,6 +148,29 @@ async fn save_messages(
     insert(db, rows?).await
 }
 
+/// Adds what was sold, whatever others have added meanwhile: the goods need not be locked.
+async fn save_sales(
+    db: &impl ConnectionTrait,
+    books: &Books,
+    claims: &Claims,
+) -> Result<(), StoreError> {
+    let sold = changed(books.goods.values()).map(|goods| {
+        let before = claims.sales.get(&goods.id).copied().unwrap_or(0);
+        (goods.id.get(), goods.sales - before)
+    });
+    let sold: Vec<(i64, i64)> = sold.collect();
+    for sold in sold.chunks(BRANCHES_MAX) {
+        let more = case(goods::Column::Id, sold.iter().copied());
+        let update = Query::update()
+            .table(goods::Entity)
+            .value(goods::Column::Sales, Expr::col(goods::Column::Sales).add(more))
+            .and_where(goods::Column::Id.is_in(sold.iter().map(|(id, _)| *id)))
+            .to_owned();
+        db.execute(&update).await?;
+    }
+    Ok(())
+}
+
 async fn save_stock(
     db: &impl ConnectionTrait,
     books: &Books,
@@ -155,16 +179,6 @@ async fn save_stock(
     let entries: Vec<stock_entry::ActiveModel> =
         books.entries.iter().map(rows::goods::stock_entry).collect();
     insert(db, entries).await?;
-    let sold: Vec<(i64, i64)> =
-        changed(books.goods.values()).map(|goods| (goods.id.get(), goods.sales)).collect();
-    for sold in sold.chunks(BRANCHES_MAX) {
-        let update = Query::update()
-            .table(goods::Entity)
-            .value(goods::Column::Sales, case(goods::Column::Id, sold.iter().copied()))
-            .and_where(goods::Column::Id.is_in(sold.iter().map(|(id, _)| *id)))
-            .to_owned();
-        db.execute(&update).await?;
-    }
     let moved: Vec<_> = changed(books.skus.values()).collect();
     for moved in moved.chunks(BRANCHES_MAX) {
         let by_id = |value: fn(&crate::domain::goods::Sku) -> i64| {

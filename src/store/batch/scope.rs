@@ -12,13 +12,16 @@ pub(super) struct Scope {
     pub orders: BTreeSet<i64>,
     /// Orders whose lines, ledger and SKUs are needed too.
     pub whole: BTreeSet<i64>,
+    /// Orders that may become paid, which counts the sales of their goods.
+    pub paid: BTreeSet<i64>,
     pub attempts: BTreeSet<i64>,
     pub whole_attempts: BTreeSet<i64>,
+    pub settled_attempts: BTreeSet<i64>,
     pub transactions: BTreeSet<String>,
     pub refunds_of: BTreeSet<i64>,
     pub payments_of: BTreeSet<i64>,
     pub skus: BTreeSet<i64>,
-    /// With all their SKUs.
+    /// Goods that are changed themselves, with all their SKUs.
     pub goods: BTreeSet<i64>,
     pub buyers: BTreeSet<i64>,
     pub addresses: BTreeSet<i64>,
@@ -41,12 +44,13 @@ impl Scope {
                 },
                 Command::Settle(settle) => {
                     scope.whole_attempts.insert(settle.attempt.get());
+                    scope.settled_attempts.insert(settle.attempt.get());
                     scope.transactions.insert(settle.evidence.transaction.as_str().to_owned());
                 }
                 Command::BeginClosing(begin) => drop(scope.whole.insert(begin.order.get())),
                 Command::CloseAttempt(close) => drop(scope.whole.insert(close.order.get())),
                 Command::PostponeClosing(postpone) => {
-                    drop(scope.orders.insert(postpone.order.get()))
+                    scope.orders.insert(postpone.order.get());
                 }
                 Command::ChangeRefund(change) => {
                     scope.orders.insert(change.order.get());

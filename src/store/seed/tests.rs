@@ -6,7 +6,7 @@ use super::*;
 use crate::store::Readers;
 use crate::store::audit::audit;
 use crate::store::catalogue::{GoodsFilter, categories, goods_detail, goods_page};
-use crate::store::db::open_readers;
+use crate::store::test_databases::TestReaders;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
 const SHIRT: &str = r#"{"goods":[{"name":"衬衫","category":"衣服","images":["a.jpg"],
@@ -18,10 +18,8 @@ fn wxapp() -> WxappId {
     WxappId::parse(10001).unwrap()
 }
 
-async fn shop() -> Readers {
-    let readers = open_readers("sqlite::memory:", 1).await.unwrap();
-    crate::store::migrate::up(readers.db()).await.unwrap();
-    readers
+async fn shop() -> TestReaders {
+    TestReaders::small().await
 }
 
 async fn load(readers: &Readers, json: &str) -> Result<Seeded, SeedError> {

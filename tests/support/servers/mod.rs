@@ -23,11 +23,11 @@ use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DbErr, Statement};
 use tempfile::TempDir;
 
 use daemon::{Daemon, RunAs};
-#[allow(unused_imports, reason = "by some test binaries only")]
+#[allow(unused_imports, reason = "few test binaries need a cluster")]
 pub use galera::Galera;
 pub use mariadb::Mariadb;
 pub use postgres::Postgres;
-#[allow(unused_imports, reason = "by some test binaries only")]
+#[allow(unused_imports, reason = "few test binaries need a cluster")]
 pub use standby::PostgresPair;
 
 /// What is done to make the work of a committed transaction last.

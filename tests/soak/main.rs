@@ -3,20 +3,26 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::time::Duration;
 
 use buynow::soak::{Counts, SoakSettings, run};
 
+use support::storage::{Kind, Storage};
+
 async fn soak(seed: u64, chapters_max: u64) -> Counts {
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::new();
+    storage.make_empty().await;
     let settings = SoakSettings {
         seed,
         duration: Duration::from_secs(15),
         chapters_max,
         buyers: 8,
         steps: 60,
-        database_url: format!("sqlite://{}", folder.path().join("soak.db").display()),
+        database_url: storage.url(),
     };
     let soaked = run(&settings, |counts| println!("{counts:?}")).await;
     soaked.unwrap_or_else(|failure| {
@@ -35,4 +41,14 @@ async fn what_was_acknowledged_holds_whatever_goes_wrong() {
 #[actix_web::test]
 async fn a_seed_that_nobody_has_chosen_holds_as_well() {
     soak(rand::random(), 1).await;
+}
+
+#[test]
+fn all_of_this_on_postgresql() {
+    support::everywhere::all_tests_on(Kind::Postgres);
+}
+
+#[test]
+fn all_of_this_on_mariadb() {
+    support::everywhere::all_tests_on(Kind::Mariadb);
 }
