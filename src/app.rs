@@ -33,6 +33,7 @@ use crate::sandbox::{Sandbox, SandboxApp, SandboxConfig, SandboxHandle, SandboxT
 use crate::store::db::{self, ServeLock, ServeLockError};
 use crate::store::migrate::{self, MigrateError};
 use crate::store::seal::{SealError, Sealer};
+use crate::store::servers::Servers;
 use crate::store::wxapps::{self, Wxapp, WxappError};
 use crate::store::{Readers, StoreError};
 use crate::wechat::message::MiniProgramState;
@@ -201,7 +202,7 @@ fn listen(config: &Config, options: &Options) -> Result<TcpListener, AppError> {
 }
 
 fn lock(config: &Config) -> Result<Option<ServeLock>, AppError> {
-    let file = db::sqlite_file(config.database.url.expose_secret());
+    let file = config.database.servers().first().and_then(|url| db::sqlite_file(url));
     Ok(file.map(|file| db::take_serve_lock(&file)).transpose()?)
 }
 
@@ -216,13 +217,14 @@ pub async fn open_database(
     sealer: &Sealer,
     clock: &Clock,
 ) -> Result<Readers, AppError> {
-    let url = config.database.url.expose_secret();
+    let (urls, connections) = (config.database.servers(), config.database.readers);
     let cannot_open = |source| AppError::Database { shown: config.database.shown(), source };
-    let writer = db::open_writer(url).await.map_err(cannot_open)?;
-    migrate::up(&writer).await?;
+    let servers = Servers::find(&urls, connections).await.map_err(cannot_open)?;
+    let writer = db::open_writer(&servers.url()).await.map_err(cannot_open)?;
+    migrate::at_start(&writer).await?;
     wxapps::create_first(&writer, sealer, &first_wxapp(config)?, clock.now()).await?;
     writer.close().await.map_err(|error| cannot_open(error.into()))?;
-    db::open_readers(url, config.database.readers).await.map_err(cannot_open)
+    Readers::of(servers, connections).await.map_err(cannot_open)
 }
 
 fn first_wxapp(config: &Config) -> Result<Wxapp, AppError> {
@@ -359,7 +361,6 @@ fn engine_settings(
         placer: options.placer.clone(),
     };
     EngineSettings {
-        database_url: config.database.url.expose_secret().to_owned(),
         batch_max: config.engine.batch_orders_max,
         queue_max: config.engine.queue_max,
         commit_wait: Duration::from_millis(config.engine.commit_wait_ms),

@@ -6,6 +6,8 @@
 //! [`Config`] that `load` returned has no [`problems`].
 
 mod check;
+#[cfg(test)]
+mod cluster_tests;
 mod error;
 mod load;
 mod net;
@@ -96,30 +98,47 @@ impl Default for Server {
     }
 }
 
+const DEFAULT_DATABASE: &str = "sqlite://buynow.db";
+
 /// Where the rows are.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
     /// `sqlite://FILE`. A secret, since the URLs of other databases carry a password.
     pub url: SecretString,
+    /// Instead of `url`: the same database on each server of one cluster, the one to prefer first.
+    pub urls: Vec<SecretString>,
     /// Connections for reading.
     pub readers: u32,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: SecretString::from("sqlite://buynow.db"), readers: 4 }
+        Self { url: SecretString::from(DEFAULT_DATABASE), urls: Vec::new(), readers: 4 }
     }
 }
 
 impl Database {
-    /// The URL as people may see it: without what stands before an `@`.
-    pub fn shown(&self) -> String {
-        let url = self.url.expose_secret();
-        match (url.split_once("://"), url.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
-            _ => url.to_owned(),
+    /// The URL of each server that has the database; several are of one cluster.
+    pub fn servers(&self) -> Vec<String> {
+        let url = |url: &SecretString| url.expose_secret().to_owned();
+        if self.urls.is_empty() {
+            vec![url(&self.url)]
+        } else {
+            self.urls.iter().map(url).collect()
         }
+    }
+
+    /// The URLs as people may see them: without what stands before an `@`.
+    pub fn shown(&self) -> String {
+        self.servers().iter().map(|url| shown(url)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn shown(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
+        _ => url.to_owned(),
     }
 }
 

@@ -14,6 +14,13 @@ pub fn batch(members: usize, took: Duration) {
     histogram!("buynow_commit_seconds").record(took);
 }
 
+/// A transaction of the journal was rolled back, with the database's code for why; most are tried
+/// again.
+pub fn lost(code: Option<String>) {
+    let code = code.unwrap_or_else(|| "none".to_owned());
+    counter!("buynow_rollbacks_total", "code" => code).increment(1);
+}
+
 /// An entry of the journal was decided.
 pub fn outcome(outcome: &Outcome) {
     match outcome {

@@ -83,7 +83,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Crates that only some may use: crate, and where.
 const CRATES: &[(&str, &[&str])] = &[
     // The journal owns the one connection that writes, and its transactions.
-    ("sea_orm", &["store/", "actors/journal/writer.rs"]),
+    ("sea_orm", &["store/", "actors/journal/"]),
     ("sqlx", &["store/"]),
     ("entity", &["store/"]),
     ("migration", &["store/"]),

@@ -20,13 +20,13 @@ use crate::clock::Clock;
 use crate::store::Readers;
 use crate::store::ids::Ids;
 use crate::store::seal::Sealer;
+use crate::store::servers::Servers;
 
 /// Between two tries to read the bound idempotency keys.
 const KEYS_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the engine is told at its start.
 pub struct EngineSettings {
-    pub database_url: String,
     /// Entries of one commit.
     pub batch_max: usize,
     /// Entries that may wait, and messages in a mailbox.
@@ -74,7 +74,8 @@ impl Engine {
         let (alive, is_alive) = watch::channel(true);
         let ids = Arc::new(Ids::new(settings.commit_wait));
         let keys = Arc::new(KeySet::default());
-        let journal = start_journal(&settings, journal_arbiter, &ids, &clock, alive);
+        let journal =
+            start_journal(&settings, readers.servers(), journal_arbiter, &ids, &clock, alive);
         let directory = Directory::new(DirectoryDeps {
             settings: settings.shop,
             readers: readers.clone(),
@@ -138,13 +139,14 @@ impl Drop for Engine {
 
 fn start_journal(
     settings: &EngineSettings,
+    servers: &Servers,
     arbiter: &Arbiter,
     ids: &Arc<Ids>,
     clock: &Clock,
     alive: watch::Sender<bool>,
 ) -> JournalHandle {
     let journal = JournalSettings {
-        url: settings.database_url.clone(),
+        servers: servers.clone(),
         batch_max: settings.batch_max,
         queue_max: settings.queue_max,
         ids: ids.clone(),

@@ -1,5 +1,6 @@
-//! A shop for tests of the engine: a database of its own, journal and goods actor on arbiters of their
-//! own, a clock that stands still, and commits that fail, wait or lose their answers on command.
+//! A shop for tests of the engine: a database of its own, journal and goods actor on arbiters of
+//! their own, a clock that stands still, and commits that fail, wait or lose their answers on
+//! command.
 #![allow(clippy::unwrap_used)]
 
 use std::cell::RefCell;
@@ -27,6 +28,7 @@ use crate::domain::id::{OrderId, WxappId};
 use crate::store::audit::audit;
 use crate::store::db::{open_readers, open_writer};
 use crate::store::ids::Ids;
+use crate::store::servers::Servers;
 use crate::store::test_databases::TestDatabase;
 use crate::store::testing::{insert_goods, insert_sku};
 use crate::store::{Readers, Write};
@@ -164,7 +166,7 @@ impl Shop {
         let (engine, journal_arbiter) = (Arbiter::new(), Arbiter::new());
         let (sender, alive) = watch::channel(true);
         let settings = JournalSettings {
-            url: url.clone(),
+            servers: Servers::One(url.clone()),
             batch_max: BATCH_MAX,
             queue_max,
             ids: ids.clone(),

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use secrecy::ExposeSecret;
 
+use super::migrate::url_of;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
 use crate::store::audit::{self, AuditReport, Repair, Step};
@@ -28,12 +28,12 @@ pub(super) async fn run(config: Config, arguments: AuditArgs) -> anyhow::Result<
 }
 
 async fn look(database: &Database) -> anyhow::Result<(AuditReport, Vec<Repair>)> {
-    let (url, shown) = (database.url.expose_secret(), database.shown());
+    let (url, shown) = (url_of(database).await?, database.shown());
     // Opening makes a missing file, and an empty database has no breaches: say so instead.
-    if let Some(file) = db::sqlite_file(url).filter(|file| !file.exists()) {
+    if let Some(file) = db::sqlite_file(&url).filter(|file| !file.exists()) {
         bail!("there is no database file {}", file.display());
     }
-    let readers = db::open_readers(url, 1).await;
+    let readers = db::open_readers(&url, 1).await;
     let readers = readers.with_context(|| format!("cannot open the database {shown}"))?;
     let report = audit::audit_with_plan(&readers, Clock::system().now()).await;
     readers.close().await.with_context(|| format!("cannot close the database {shown}"))?;

@@ -14,6 +14,7 @@ use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
+use super::migrate::url_of;
 use super::seed::SAMPLES;
 use super::{DemoArgs, serve};
 use crate::app::{App, AppError, Options};
@@ -72,7 +73,8 @@ fn demo_config(config: Config) -> Config {
 /// Starts beside the configured database on its server, else on the first demo file that no other
 /// demo is using.
 async fn start(config: &mut Config, port: Option<u16>) -> anyhow::Result<App> {
-    let configured = config.database.url.expose_secret().to_owned();
+    let configured = url_of(&config.database).await?;
+    config.database.urls.clear();
     if let Some(url) = db::beside(&configured, "demo") {
         config.database.url = SecretString::from(url.clone());
         let made = db::create_database(&configured, &url).await;

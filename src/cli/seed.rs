@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use secrecy::ExposeSecret;
 
 use super::migrate;
 use crate::clock::Clock;
@@ -36,8 +35,8 @@ pub(super) async fn run(config: Config, arguments: SeedArgs) -> anyhow::Result<E
     let wxapp = WxappId::parse(wxapp).with_context(|| format!("--wxapp {wxapp}"))?;
     let file = read(&arguments)?;
     migrate::bring_up(&config.database).await?;
-    let (url, now) = (config.database.url.expose_secret(), Clock::system().now());
-    let seeded = seed::seed_url(url, wxapp, &file, now).await;
+    let (url, now) = (migrate::url_of(&config.database).await?, Clock::system().now());
+    let seeded = seed::seed_url(&url, wxapp, &file, now).await;
     let seeded = seeded.with_context(|| format!("cannot load into {}", config.database.shown()))?;
     println!("{}", serde_json::to_string_pretty(&seeded)?);
     Ok(ExitCode::SUCCESS)

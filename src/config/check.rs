@@ -1,11 +1,13 @@
 //! What settings must satisfy beyond their types: pure functions that list every problem.
 
+use std::collections::HashSet;
+
 use awc::http::Uri;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Config, Mode, Problem, templates};
+use super::{Config, DEFAULT_DATABASE, Database, Mode, Problem, templates};
 
 /// A day, for waits that only a slip of the pen makes longer.
 const DAY_MS: u64 = 86_400_000;
@@ -126,19 +128,54 @@ fn ranges(config: &Config, found: &mut Found) {
 
 const SERVERS: [&str; 4] = ["postgres://", "postgresql://", "mysql://", "mariadb://"];
 
+/// More of one cluster than anybody has.
+const SERVERS_MAX: usize = 16;
+
 fn database(config: &Config, found: &mut Found) {
-    let url = config.database.url.expose_secret();
+    let database = &config.database;
+    let url = database.url.expose_secret();
     let server = SERVERS.iter().find_map(|scheme| url.strip_prefix(scheme));
     found.unless(url.starts_with("sqlite:") || server.is_some(), "database.url", || {
         "must begin with sqlite:, postgres://, mysql:// or mariadb://".into()
     });
-    let names_one = |rest: &str| {
-        let path = rest.split('?').next().and_then(|rest| rest.split_once('/'));
-        path.is_some_and(|(_, name)| !name.is_empty())
-    };
-    found.unless(server.is_none_or(names_one), "database.url", || {
+    found.unless(server.is_none_or(names_a_database), "database.url", || {
         "names no database: postgres://user:password@host/DATABASE".into()
     });
+    if !database.urls.is_empty() {
+        cluster(database, found);
+    }
+}
+
+fn names_a_database(rest: &str) -> bool {
+    let path = rest.split('?').next().and_then(|rest| rest.split_once('/'));
+    path.is_some_and(|(_, name)| !name.is_empty())
+}
+
+/// Several servers, each with the same database.
+fn cluster(database: &Database, found: &mut Found) {
+    let key = "database.urls";
+    found.unless(database.url.expose_secret() == DEFAULT_DATABASE, key, || {
+        "cannot be set together with database.url: remove one of the two".into()
+    });
+    found.unless(database.urls.len() <= SERVERS_MAX, key, || {
+        format!("names more than {SERVERS_MAX} servers")
+    });
+    let urls: Vec<&str> = database.urls.iter().map(ExposeSecret::expose_secret).collect();
+    for url in &urls {
+        let server = SERVERS.iter().find_map(|scheme| url.strip_prefix(scheme));
+        found.unless(server.is_some_and(names_a_database), key, || {
+            "each must name a database: postgres://user:password@host/DATABASE, or mysql:// or \
+             mariadb://"
+                .into()
+        });
+    }
+    let of_postgres = |url: &&str| url.starts_with("postgres");
+    let postgres = urls.iter().filter(|url| of_postgres(url)).count();
+    found.unless(postgres == 0 || postgres == urls.len(), key, || {
+        "must all be servers of one kind, since they are one cluster".into()
+    });
+    let distinct: HashSet<&&str> = urls.iter().collect();
+    found.unless(distinct.len() == urls.len(), key, || "names a server twice".into());
 }
 
 fn sandbox(config: &Config, found: &mut Found) {

@@ -18,8 +18,8 @@ pub const DEFAULT_FILE: &str = "config.toml";
 pub const ENV_PREFIX: &str = "BUYNOW__";
 
 /// Keys whose values are never shown.
-const SECRET_KEYS: [&str; 4] =
-    ["database.url", "wxapp.secret", "wxapp.api_key", "security.master_key"];
+const SECRET_KEYS: [&str; 5] =
+    ["database.url", "database.urls", "wxapp.secret", "wxapp.api_key", "security.master_key"];
 
 impl Config {
     /// The settings from `file` (else `config.toml`, if there) and the process's environment.

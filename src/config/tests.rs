@@ -20,7 +20,7 @@ security.master_key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1
 "#;
 
 /// Loads from a file with this text, called `config.toml`, and these variables.
-fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+pub(super) fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, text).unwrap();
@@ -34,7 +34,7 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
 }
 
 #[track_caller]
-fn refused(text: &str, variables: &[(&str, &str)], expected: &str) {
+pub(super) fn refused(text: &str, variables: &[(&str, &str)], expected: &str) {
     let error = load(text, variables).expect_err("these settings are wrong");
     assert_eq!(error, expected);
 }
@@ -473,7 +473,10 @@ fn what_was_set_stays_beside_the_simulations_identity() {
 
 #[test]
 fn a_database_url_is_shown_without_its_password() {
-    let url = |text: &str| Database { url: text.into(), readers: 1 }.shown();
+    let url = |text: &str| Database { url: text.into(), ..Database::default() }.shown();
     assert_eq!(url("postgres://shop:p@ss@db/buynow"), "postgres://***@db/buynow");
     assert_eq!(url("sqlite://buynow.db"), "sqlite://buynow.db");
+    let urls = vec!["mysql://u:p@a/shop".into(), "mysql://u:p@b/shop".into()];
+    let cluster = Database { urls, ..Database::default() };
+    assert_eq!(cluster.shown(), "mysql://***@a/shop, mysql://***@b/shop");
 }

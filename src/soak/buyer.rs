@@ -113,7 +113,10 @@ impl Buyer {
     }
 
     fn body(&self, lines: &[(usize, i64)]) -> Value {
-        let item = |(sku, quantity): &(usize, i64)| json!({ "sku_id": self.world.skus[*sku].id, "quantity": quantity });
+        let item = |(sku, quantity): &(usize, i64)| {
+            let id = self.world.skus[*sku].id;
+            json!({ "sku_id": id, "quantity": quantity })
+        };
         let items: Vec<Value> = lines.iter().map(item).collect();
         json!({ "items": items, "address_id": self.address })
     }

@@ -1,4 +1,4 @@
-//! Commits that fail, vanish, or lose their answer: one in some hundred.
+//! Commits that fail, vanish, or lose their answer: one in some tens.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -35,9 +35,9 @@ impl Chance {
     fn draw(&self, point: Point) -> Verdict {
         let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
         match (point, draws.random_range(0..1_000)) {
-            (Point::BeforeCommit, 0..4) => Verdict::Fail,
-            (Point::BeforeCommit, 4..8) => Verdict::Vanish,
-            (Point::AfterCommit, 0..8) | (Point::AfterFence, 0..200) => Verdict::Fail,
+            (Point::BeforeCommit, 0..8) => Verdict::Fail,
+            (Point::BeforeCommit, 8..25) => Verdict::Vanish,
+            (Point::AfterCommit, 0..20) | (Point::AfterFence, 0..200) => Verdict::Fail,
             _ => Verdict::GoOn,
         }
     }

@@ -17,8 +17,8 @@ use crate::store::seed::seed_url;
 /// How long time waits for what is due at WeChat.
 const DUE: Duration = Duration::from_secs(10);
 
-/// Does step after step until the chapter is over. `progress` has a permit for each step of a buyer,
-/// and is closed at the end.
+/// Does step after step until the chapter is over. `progress` has a permit for each step of a
+/// buyer, and is closed at the end.
 pub(super) async fn run(
     world: Rc<World>,
     progress: Rc<Semaphore>,

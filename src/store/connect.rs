@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
-use sea_orm::ConnectOptions;
-use sea_orm::sqlx::Executor as _;
 use sea_orm::sqlx::mysql::MySqlConnection;
 use sea_orm::sqlx::postgres::PgConnection;
 use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{Executor as _, Row as _};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement,
+};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const WAL_SIZE_LIMIT: &str = "67108864";
@@ -35,15 +37,22 @@ const POSTGRES_SESSION: &str = "\
     WHERE current_setting('synchronous_commit') = 'off'";
 
 const MYSQL_ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-/// Values that do not fit are refused, not cut; names stand in double quotes, as everywhere else. The
-/// rest as for PostgreSQL; MariaDB alone knows how
-/// to end a transaction that nobody goes on with. A log-in may rest for a day.
+/// Values that do not fit are refused, not cut; names stand in double quotes, as everywhere else.
+/// The rest as for PostgreSQL; MariaDB alone knows how to end a transaction that nobody goes on
+/// with. A log-in may rest for a day.
 const MYSQL_SESSION: &str = "\
     SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,\
     ANSI_QUOTES,PIPES_AS_CONCAT', \
     SESSION innodb_lock_wait_timeout = 2, SESSION lock_wait_timeout = 10, \
     SESSION wait_timeout = 86400 \
     /*M!100300 , SESSION idle_transaction_timeout = 10 */";
+
+/// Whether a server is a node of a Galera cluster.
+const IS_GALERA: &str = "SHOW GLOBAL VARIABLES LIKE 'wsrep_on'";
+/// On Galera a read outside of a transaction, BEGIN, UPDATE and DELETE first wait until this node
+/// has applied what any other had committed by then: one message around the group. Without it one
+/// read in six after a commit elsewhere showed what had been before.
+const GALERA_SESSION: &str = "SET SESSION wsrep_sync_wait = 3";
 
 /// Options of a pool of so many connections.
 pub(super) fn options(url: &str, connections: u32) -> ConnectOptions {
@@ -107,10 +116,27 @@ fn mysql(options: &mut ConnectOptions) {
             pool.after_connect(|connection: &mut MySqlConnection, _| {
                 Box::pin(async move {
                     connection.execute(MYSQL_ISOLATION).await?;
-                    connection.execute(MYSQL_SESSION).await.map(drop)
+                    connection.execute(MYSQL_SESSION).await?;
+                    let galera = connection.fetch_optional(IS_GALERA).await?;
+                    if galera
+                        .is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|on| on == "ON"))
+                    {
+                        connection.execute(GALERA_SESSION).await?;
+                    }
+                    Ok(())
                 })
             })
         });
+}
+
+/// Whether this is a connection to a node of a Galera cluster.
+pub(super) async fn is_galera(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    if db.get_database_backend() != DbBackend::MySql {
+        return Ok(false);
+    }
+    let setting = db.query_one_raw(Statement::from_string(DbBackend::MySql, IS_GALERA)).await?;
+    let value = setting.map(|row| row.try_get_by_index::<String>(1)).transpose()?;
+    Ok(value.is_some_and(|value| value == "ON"))
 }
 
 /// The drivers know one name of each scheme.

@@ -1,4 +1,4 @@
-//! Connections: a pool of readers, and the one connection that writes.
+//! The one connection that writes, what it is given to write, and what names a database.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use sea_orm::{
 
 use super::connect::options;
 pub use super::errors::StoreError;
-use crate::domain::time::Timestamp;
+pub use super::readers::{Readers, open_readers};
 
 /// What can be read of many rows. One that cannot is for people to look at, and no reason to leave
 /// the work on the others undone.
@@ -45,51 +45,6 @@ impl Write {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-/// A pool of connections that only read. Clones share it.
-#[derive(Clone)]
-pub struct Readers(pub(crate) DatabaseConnection);
-
-impl Readers {
-    pub(crate) fn db(&self) -> &DatabaseConnection {
-        &self.0
-    }
-    pub fn backend(&self) -> DbBackend {
-        self.0.get_database_backend()
-    }
-    /// Whether this process is the only one that serves on the database.
-    pub fn serve_alone(&self) -> bool {
-        self.backend() == DbBackend::Sqlite
-    }
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.0.ping().await?)
-    }
-    /// The database's own time: the one place where SQL is asked what time it is.
-    pub async fn database_time(&self) -> Result<Timestamp, StoreError> {
-        let sql = match self.backend() {
-            DbBackend::Sqlite => {
-                "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now_ms"
-            }
-            DbBackend::Postgres => {
-                "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms"
-            }
-            _ => "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED) AS now_ms",
-        };
-        let statement = Statement::from_string(self.backend(), sql);
-        let row = self.0.query_one_raw(statement).await?;
-        let row = row.ok_or_else(|| StoreError::row("(none)", "no time"))?;
-        Ok(Timestamp::from_millis(row.try_get("", "now_ms")?))
-    }
-    pub async fn close(self) -> Result<(), StoreError> {
-        Ok(self.0.close().await?)
-    }
-}
-
-/// Opens the pool of readers. A database file that is not there yet is made.
-pub async fn open_readers(url: &str, connections: u32) -> Result<Readers, StoreError> {
-    Ok(Readers(Database::connect(options(url, connections)).await?))
 }
 
 /// Opens the one connection that writes; whoever holds it shares it with nobody.

@@ -30,6 +30,16 @@ impl StoreError {
         }
     }
 
+    /// The database's own word for it: an SQLSTATE, or a number of MySQL or SQLite.
+    pub fn code(&self) -> Option<String> {
+        let Self::Database(error) = self else { return None };
+        let sqlx::Error::Database(error) = sqlx_error(error)? else { return None };
+        match error.try_downcast_ref::<MySqlDatabaseError>() {
+            Some(error) => Some(error.number().to_string()),
+            None => error.code().map(|code| code.into_owned()),
+        }
+    }
+
     /// Refused for what was said, not for how the database is doing: the same again meets the same.
     pub fn is_about_content(&self) -> bool {
         self.trouble() == Trouble::Content

@@ -149,6 +149,12 @@ impl Ids {
         self.refilled.notify_waiters();
     }
 
+    /// How many ids are free.
+    #[cfg(test)]
+    pub fn left(&self) -> i64 {
+        self.lock().left()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,8 +4,8 @@
 //! one transaction, which takes the write lock or an advisory lock first; on MySQL and MariaDB,
 //! where a schema is not changed by transactions, a named lock is held meanwhile, and a step that
 //! was cut off in the middle is run again from its beginning. (On Galera a named lock holds on one
-//! node only: `buynow migrate` is run once there, before the servers start.) What a newer binary
-//! has added is left alone.
+//! node only: `buynow migrate` is run once there, and a server that starts only looks,
+//! [`at_start`].) What a newer binary has added is left alone.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,9 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, IntoActiveModel, Statement,
 };
 
+use super::connect::is_galera;
 use super::db::{StoreError, begin_write};
+use super::errors::{Trouble, trouble};
 
 /// Why the schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,11 @@ pub enum MigrateError {
     Store(#[from] StoreError),
     #[error("this database needs buynow {needed} or newer; this is {ours}: use the newer binary")]
     BinaryTooOld { needed: String, ours: &'static str },
+    #[error(
+        "the tables of this Galera cluster are not up to date, and a node cannot lock the others \
+         out: run `buynow migrate` once, then serve"
+    )]
+    Behind,
     #[error("another process has been migrating this database for {LOCK_SECONDS} seconds")]
     Busy,
 }
@@ -46,6 +53,24 @@ pub async fn up(db: &DatabaseConnection) -> Result<(), MigrateError> {
         }
         run_pending(&SchemaManager::new(&txn)).await?;
         txn.commit().await?;
+    }
+    check_binary(db, env!("CARGO_PKG_VERSION")).await
+}
+
+/// What a server does at its start: runs what is missing, but on Galera only looks whether
+/// something is, since two nodes do not see each other's named locks.
+pub async fn at_start(db: &DatabaseConnection) -> Result<(), MigrateError> {
+    if !is_galera(db).await? {
+        return up(db).await;
+    }
+    let done = match seaql_migrations::Entity::find().all(db).await {
+        // There is no such table yet.
+        Err(error) if trouble(&error) == Trouble::Content => Vec::new(),
+        done => done?,
+    };
+    let is_done = |name: &str| done.iter().any(|row| row.version == name);
+    if !Migrator::migrations().iter().all(|step| is_done(step.name())) {
+        return Err(MigrateError::Behind);
     }
     check_binary(db, env!("CARGO_PKG_VERSION")).await
 }

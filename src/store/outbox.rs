@@ -83,6 +83,8 @@ impl Delivery {
 
 const MAYBE: &str = "maybe_delivered";
 const AWAITS_GRANT: &str = "awaits_grant";
+/// Two tries, and of neither it is known what came of it.
+const UNANSWERED: &str = "unanswered";
 const UNREADABLE: &str = "unreadable";
 
 fn is_due(now: Timestamp) -> Condition {
@@ -135,7 +137,8 @@ pub async fn due(
 }
 
 /// Claims messages for one sender until a deadline. A claim that has run out is one whose answer
-/// was lost: what it sent may have arrived.
+/// was lost: what it sent may have arrived. One more try may follow; when that runs out, too, the
+/// message is parked.
 pub fn claim(
     backend: DbBackend,
     ids: &[NotificationId],
@@ -144,11 +147,21 @@ pub fn claim(
     until: Timestamp,
 ) -> Write {
     let mine = notification::Column::Id.is_in(ids.iter().map(|id| id.get()));
+    let ran_out = Condition::all()
+        .add(mine.clone())
+        .add(notification::Column::State.eq("sending"))
+        .add(notification::Column::ClaimUntil.lt(now.as_millis()));
+    let twice = notification::Entity::update_many()
+        .col_expr(notification::Column::State, Expr::value("parked"))
+        .col_expr(notification::Column::Reason, Expr::value(UNANSWERED))
+        .col_expr(notification::Column::ClaimToken, Expr::value(Option::<String>::None))
+        .col_expr(notification::Column::ClaimUntil, Expr::value(Option::<i64>::None))
+        .col_expr(notification::Column::UpdatedAt, Expr::value(now.as_millis()))
+        .filter(ran_out.clone())
+        .filter(notification::Column::Reason.eq(MAYBE));
     let forgotten = notification::Entity::update_many()
         .col_expr(notification::Column::Reason, Expr::value(MAYBE))
-        .filter(mine.clone())
-        .filter(notification::Column::State.eq("sending"))
-        .filter(notification::Column::ClaimUntil.lt(now.as_millis()));
+        .filter(ran_out);
     let claim = notification::Entity::update_many()
         .col_expr(notification::Column::State, Expr::value("sending"))
         .col_expr(notification::Column::ClaimToken, Expr::value(token))
@@ -157,7 +170,7 @@ pub fn claim(
         .col_expr(notification::Column::UpdatedAt, Expr::value(now.as_millis()))
         .filter(mine)
         .filter(is_due(now));
-    Write::one(forgotten.build(backend)).and(claim.build(backend))
+    Write::one(twice.build(backend)).and(forgotten.build(backend)).and(claim.build(backend))
 }
 
 /// What a claim has brought.

@@ -90,3 +90,18 @@ async fn a_consent_wakes_only_what_waits_for_one() {
     write(&readers, wake(readers.backend(), wxapp, user, NOW)).await;
     assert_eq!(due(&readers, NOW, 9).await.unwrap(), ids(&[1]));
 }
+
+#[tokio::test]
+async fn after_two_claims_that_ran_out_there_is_no_third_try() {
+    let readers = outbox().await;
+    assert_eq!(claims(&readers, &[1, 2], "t", NOW).await.len(), 2);
+    let second = NOW.plus_seconds(121);
+    assert_eq!(claims(&readers, &[1, 2], "u", second).await.len(), 2);
+    // What came of 2 is known this time.
+    let sent = Delivery::Sent { msg_id: None };
+    write(&readers, finish(readers.backend(), ids(&[2])[0], "u", &sent, second)).await;
+    let third = second.plus_seconds(121);
+    assert!(claims(&readers, &[1, 2], "v", third).await.is_empty());
+    assert_eq!(shown(&readers).await, ["parked unanswered 2", "sent - 2", "waiting - 0"]);
+    assert_eq!(due(&readers, third, 9).await.unwrap(), ids(&[3]));
+}

@@ -5,4 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod galera;
+mod load;
+mod postgres;
 mod servers;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::support::Shopper;
 use crate::support::process::Process;
+use crate::support::storage::skipped_but_on_sqlite;
 
 const BUYERS: usize = 16;
 /// Acknowledged before the back-up begins, and after it has ended, at least.
@@ -54,6 +55,9 @@ async fn numbers_in(shop: &Process, file: &str) -> Vec<String> {
 
 #[actix_rt::test]
 async fn a_back_up_under_load_has_every_order_that_was_acknowledged_before_it_and_is_sound() {
+    if skipped_but_on_sqlite("a back-up is a file") {
+        return;
+    }
     let mut shop = Process::prepare();
     shop.start();
     let sku = shop.a_sku_of("order", 100, 1_000_000).await;
@@ -76,7 +80,7 @@ async fn a_back_up_under_load_has_every_order_that_was_acknowledged_before_it_an
 
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(said.starts_with("copy.db is a verified copy of sqlite://buynow.db:\n"), "{said}");
+    assert!(said.starts_with("copy.db is a verified copy of sqlite://"), "{said}");
     let copied = numbers_in(&shop, "copy.db").await;
     let told = told.orders.borrow();
     let missing = told[..before].iter().filter(|number| !copied.contains(number)).count();
@@ -90,6 +94,9 @@ async fn a_back_up_under_load_has_every_order_that_was_acknowledged_before_it_an
 
 #[actix_rt::test]
 async fn a_restored_back_up_is_served_and_sells_on() {
+    if skipped_but_on_sqlite("a back-up is a file") {
+        return;
+    }
     let mut shop = Process::prepare();
     shop.start();
     let sku = shop.a_sku_of("order", 100, 10).await;
@@ -106,7 +113,7 @@ async fn a_restored_back_up_is_served_and_sells_on() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(said.contains("\n1 orders, the newest of "), "{said}");
-    assert!(said.contains("is kept as buynow.db.before-restore.\n"), "{said}");
+    assert!(said.contains(".db.before-restore.\n"), "{said}");
 
     shop.start();
     assert_eq!(shop.stock(sku).await, 9);

@@ -15,7 +15,7 @@ const STOCK: i64 = 100_000;
 
 #[actix_web::test]
 async fn a_server_that_is_killed_twenty_times_under_load_loses_and_doubles_nothing() {
-    let mut shop = Process::prepare();
+    let mut shop = with_short_claims(Process::prepare());
     shop.start();
     let on_order = shop.a_sku_of("order", 990, STOCK).await;
     let skus = [on_order, shop.a_sku_of("payment", 1_990, STOCK).await];

@@ -32,7 +32,7 @@ async fn buyers(shop: &Process) -> Vec<Shopper> {
 
 /// Lets the shop die when it comes to the point for the nth time, and go on afterwards.
 async fn dies_at(point: CrashPoint, nth: u32) {
-    let mut shop = Process::prepare();
+    let mut shop = with_short_claims(Process::prepare());
     shop.sandbox
         .settings(SettingsChange { refund_min_gap_seconds: Some(0), ..SettingsChange::default() });
     shop.start();

@@ -1,19 +1,25 @@
 //! What buyers have asked of a shop that dies, what they were told, and whether that still holds.
 
+#![allow(dead_code)]
+
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use awc::http::Method;
 use buynow::sandbox::{MessageLine, PayAction};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::support::Shopper;
 use crate::support::process::Process;
+use crate::support::{Reply, Shopper};
 
 /// A shop that has not died after so many orders is not going to.
 const TURNS_MAX: usize = 2_000;
+/// How often a quiet shop is asked for an order, and how long it is left alone in between.
+const ASKS_MAX: usize = 100;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What one buyer has asked for, and what he was told.
 #[derive(Clone)]
@@ -36,17 +42,23 @@ pub struct Diary {
 }
 
 impl Diary {
+    /// The next turn, and its key.
+    pub fn turns(&self) -> (usize, String) {
+        let turn = self.next.replace(self.next.get() + 1);
+        (turn, format!("key-{turn}"))
+    }
+
     pub fn keys(&self) -> usize {
         self.wanted.borrow().len()
     }
 
-    fn wants(&self, key: &str, buyer: usize, body: Value) {
+    pub fn wants(&self, key: &str, buyer: usize, body: Value) {
         let round = self.round.get();
         let wanted = Wanted { round, buyer, body, order: None, paid: false, gave_up: false };
         self.wanted.borrow_mut().insert(key.to_owned(), wanted);
     }
 
-    fn change(&self, key: &str, change: impl FnOnce(&mut Wanted)) {
+    pub fn change(&self, key: &str, change: impl FnOnce(&mut Wanted)) {
         change(self.wanted.borrow_mut().get_mut(key).unwrap());
     }
 
@@ -64,8 +76,8 @@ pub async fn shop_until_it_dies(
     told: Rc<Semaphore>,
 ) {
     while diary.next.get() < TURNS_MAX {
-        let turn = diary.next.replace(diary.next.get() + 1);
-        let (key, quantity) = (format!("key-{turn}"), 1 + turn as i64 % 3);
+        let (turn, key) = diary.turns();
+        let quantity = 1 + turn as i64 % 3;
         let body = shopper.order_body(&[(skus[turn % 2], quantity)]);
         diary.wants(&key, buyer, body.clone());
         let Ok(placed) = shopper.tries_to_order(&key, body).await else { return };
@@ -95,6 +107,19 @@ pub async fn shop_until_it_dies(
     }
 }
 
+/// On a busy machine a commit may take longer than a buyer has to wait for it: he asks again.
+async fn asks_until_answered(shopper: &Shopper, key: &str, body: &Value) -> Reply {
+    let mut answer = shopper.orders_with(key, body.clone()).await;
+    for _ in 0..ASKS_MAX {
+        if answer.status != 503 {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        answer = shopper.orders_with(key, body.clone()).await;
+    }
+    answer
+}
+
 /// Every order that was acknowledged is there; what was not can be repeated, once.
 pub async fn nothing_is_lost(shoppers: &[Shopper], diary: &Diary, since: usize) {
     for (key, wanted) in diary.of(|wanted| wanted.round >= since) {
@@ -102,9 +127,9 @@ pub async fn nothing_is_lost(shoppers: &[Shopper], diary: &Diary, since: usize) 
         match wanted.order {
             Some((id, number)) => assert_eq!(shopper.order(id).await["order_no"], number),
             None => {
-                let first = shopper.orders_with(&key, wanted.body.clone()).await;
+                let first = asks_until_answered(shopper, &key, &wanted.body).await;
                 assert!(matches!(first.status, 200 | 201), "{first:?}");
-                let again = shopper.orders_with(&key, wanted.body).await.expect(200);
+                let again = asks_until_answered(shopper, &key, &wanted.body).await.expect(200);
                 assert_eq!(first.order_id(), again.order_id(), "{key}");
                 let order = Some((first.order_id(), first.order_no()));
                 diary.change(&key, |wanted| wanted.order = order);
@@ -123,15 +148,35 @@ pub async fn all_is_brought_to_its_end(shoppers: &[Shopper], diary: &Diary) {
     }
     for (_, wanted) in diary.of(|wanted| wanted.gave_up) {
         let (id, _) = wanted.order.unwrap();
-        let cancelled = shoppers[wanted.buyer].cancels(id).await;
+        let cancelled = cancels_to_the_end(&shoppers[wanted.buyer], id).await;
         let closed = cancelled.status == 409 || cancelled.body["state"] == "closed";
         assert!(closed, "{cancelled:?}");
         assert_eq!(shoppers[wanted.buyer].order(id).await["state"], "closed");
     }
 }
 
-/// At WeChat: of each paid order one payment stays, and none went back twice; and of each order at
-/// most one message of its payment has arrived.
+/// What a dead process had taken up another goes on with soon, when the claim has run out; calls to
+/// WeChat are shorter.
+pub fn with_short_claims(shop: Process) -> Process {
+    shop.with_variable("BUYNOW__ENGINE__CLAIM_SECONDS", "3")
+        .with_variable("BUYNOW__WECHAT__CONNECT_TIMEOUT_MS", "500")
+        .with_variable("BUYNOW__WECHAT__CALL_TIMEOUT_MS", "1500")
+        .with_variable("BUYNOW__WECHAT__REFUND_TIMEOUT_MS", "1500")
+}
+
+async fn cancels_to_the_end(shopper: &Shopper, order: i64) -> Reply {
+    for _ in 0..100 {
+        let cancelled = shopper.cancels(order).await;
+        if cancelled.body["closing"] != true {
+            return cancelled;
+        }
+        actix_web::rt::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("order {order} is not closed although its claim has run out");
+}
+
+/// At WeChat: of each paid order one payment stays, and none went back twice; and of each order one
+/// message of its payment has arrived, or two if the process died between it and its answer.
 pub fn wechat_has_seen_everything_once(shop: &Process, diary: &Diary) {
     for (_, wanted) in diary.of(|wanted| wanted.paid) {
         let (_, number) = wanted.order.unwrap();
@@ -142,8 +187,12 @@ pub fn wechat_has_seen_everything_once(shop: &Process, diary: &Diary) {
     }
     let told = shop.sandbox.messages(None, None);
     let number = |line: &MessageLine| (line.label == "订单编号").then(|| line.value.clone());
-    let numbers = told.iter().map(|message| message.lines.iter().find_map(number).unwrap());
-    assert_eq!(numbers.collect::<BTreeSet<_>>().len(), told.len(), "{told:?}");
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for message in &told {
+        *times.entry(message.lines.iter().find_map(number).unwrap()).or_default() += 1;
+    }
+    // One whose answer died with the process is tried once more when its claim has run out.
+    assert!(times.values().all(|times| *times <= 2), "{told:?}");
 }
 
 /// Pieces of all orders that deduct them, and how many orders there are.

@@ -149,6 +149,9 @@ async fn a_closing_whose_answer_died_with_the_process_goes_on() {
     closing_goes_on(FaultKind::DelayAnswer).await;
 }
 
+/// What the dead process had taken up is free by then.
+const CLAIM_SECONDS: u64 = 121;
+
 async fn closing_goes_on(kind: FaultKind) {
     let app = a_shop().await;
     let sku = app.a_sku(990, 5).await;
@@ -159,6 +162,7 @@ async fn closing_goes_on(kind: FaultKind) {
     let app = app.crashes_and_restarts().await;
     assert_eq!(alice.order(placed.order_id()).await["closing"], true);
     assert_eq!(app.stock(sku).await, 3, "held until WeChat has confirmed");
+    app.advance(CLAIM_SECONDS);
     app.run_reaper().await;
     app.sandbox.release(CLOSE);
     let order = alice.order(placed.order_id()).await;
@@ -179,6 +183,7 @@ async fn money_that_comes_after_a_closing_was_cut_off_is_settled() {
     let app = app.crashes_and_restarts().await;
     let money = PayByNumber { out_trade_no: placed.order_no(), ..PayByNumber::default() };
     app.sandbox.pay_by_number(&money).unwrap();
+    app.advance(CLAIM_SECONDS);
     app.run_reaper().await;
     assert_eq!(alice.order(placed.order_id()).await["state"], "paid");
     assert_eq!(app.stock(sku).await, 3);

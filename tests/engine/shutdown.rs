@@ -85,7 +85,7 @@ async fn an_order_that_waits_for_wechat_at_sigterm_is_answered_without_a_payment
 
 #[actix_web::test]
 async fn sigterm_while_wechat_is_silent_and_everything_goes_on_ends_within_its_bound() {
-    let mut shop = Process::prepare_with("[engine]\ncancel_wait_ms = 60000\n");
+    let mut shop = with_short_claims(Process::prepare_with("[engine]\ncancel_wait_ms = 60000\n"));
     shop.start();
     let skus =
         [shop.a_sku_of("order", 990, 10_000).await, shop.a_sku_of("payment", 1_990, 10_000).await];

@@ -102,6 +102,15 @@ pub async fn column(process: &Process, sql: &str) -> Vec<String> {
     rows
 }
 
+/// No batch of these has met a deadlock.
+pub async fn no_deadlock(pair: [&Process; 2]) {
+    for process in pair {
+        for code in ["\"40P01\"", "\"1213\""] {
+            assert_eq!(counted(process, "buynow_rollbacks_total", code).await, 0, "{code}");
+        }
+    }
+}
+
 /// Deadlocks that the database has found among us.
 pub async fn deadlocks(process: &Process) -> String {
     match Kind::chosen() {

@@ -24,6 +24,7 @@ async fn every_message_is_sent_once() {
     .await;
     assert_eq!(first.sandbox.calls(SEND).count, ORDERS as u64);
     assert_eq!(first.sandbox.messages(None, None).len(), ORDERS);
+    no_deadlock([&first, &second]).await;
     second.audit_is_clean();
 }
 
@@ -46,6 +47,7 @@ async fn every_closing_is_done_once() {
     assert!(known > 0);
     assert_eq!(first.sandbox.calls(CLOSE).count, known);
     assert_eq!(second.stock(sku).await, 100);
+    no_deadlock([&first, &second]).await;
     second.audit_is_clean();
 }
 
@@ -66,5 +68,6 @@ async fn every_refund_is_asked_for_once() {
     })
     .await;
     assert_eq!(first.sandbox.calls(REFUND).count, ORDERS as u64);
+    no_deadlock([&first, &second]).await;
     second.audit_is_clean();
 }

@@ -1,5 +1,5 @@
-//! The soak, short: two chapters of a fixed seed, so that CI meets the same plan every time, and one
-//! of a random seed, which a failure prints.
+//! The soak, short: two chapters of a fixed seed, so that CI meets the same plan every time, and
+//! one of a random seed, which a failure prints.
 
 #![allow(clippy::unwrap_used)]
 

@@ -7,8 +7,10 @@
 pub mod everywhere;
 pub mod gate;
 pub mod process;
+pub mod proxy;
 pub mod servers;
 mod shopper;
+pub mod skipped;
 pub mod storage;
 
 use std::sync::Arc;

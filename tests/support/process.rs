@@ -27,7 +27,9 @@ pub struct Process {
     pub folder: tempfile::TempDir,
     pub sandbox: SandboxHandle,
     pub url: String,
-    storage: Arc<Storage>,
+    database_url: String,
+    /// Of the database, when it belongs to this shop.
+    storage: Option<Arc<Storage>>,
     running: Option<Running>,
     /// Of its environment, over what config.toml says.
     variables: Vec<(String, String)>,
@@ -49,21 +51,43 @@ impl Process {
     pub fn prepare_with(settings: &str) -> Self {
         let storage = Storage::new();
         storage.make_empty_at_once();
-        Self::prepare_on(storage, wechat(Clock::system()), settings)
+        let mut shop = Self::prepare_at(&storage.url(), settings);
+        shop.storage = Some(storage);
+        shop
+    }
+
+    /// As [`Self::prepare_with`], on a database that is there.
+    pub fn prepare_at(database_url: &str, settings: &str) -> Self {
+        Self::prepare_on(database_url, wechat(Clock::system()), settings)
     }
 
     /// Another one on the same database and with the same WeChat.
     pub fn beside(&self, settings: &str) -> Self {
-        Self::prepare_on(self.storage.clone(), self.sandbox.clone(), settings)
+        let mut shop = Self::prepare_on(&self.database_url, self.sandbox.clone(), settings);
+        shop.storage = self.storage.clone();
+        shop
     }
 
-    fn prepare_on(storage: Arc<Storage>, sandbox: SandboxHandle, settings: &str) -> Self {
+    /// On servers of a cluster that have an empty database of these URLs, the first of which takes
+    /// writes.
+    pub fn prepare_on_cluster(urls: &[String]) -> Self {
+        let process = Self::prepare_on(&urls[0], wechat(Clock::system()), "");
+        let file = process.folder.path().join("config.toml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        let one = format!("url = \"{}\"", urls[0]);
+        std::fs::write(file, config.replace(&one, &format!("urls = {urls:?}"))).unwrap();
+        process
+    }
+
+    fn prepare_on(database_url: &str, sandbox: SandboxHandle, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("http://127.0.0.1:{}", free_port());
-        let database = format!("[database]\nurl = \"{}\"\n", storage.url());
+        let database = format!("[database]\nurl = \"{database_url}\"\n");
         let config = config(&url, sandbox.url()) + &database + settings;
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, sandbox, url, storage, running: None, variables: Vec::new() }
+        let database_url = database_url.to_owned();
+        let (storage, running, variables) = (None, None, Vec::new());
+        Self { folder, sandbox, url, database_url, storage, running, variables }
     }
 
     /// From its next start on, with this variable.
@@ -73,7 +97,7 @@ impl Process {
     }
 
     pub fn database_url(&self) -> String {
-        self.storage.url()
+        self.database_url.clone()
     }
 
     /// Serves; returns when it listens.

@@ -19,11 +19,12 @@ use crate::actors::goods::BatchDone;
 use crate::clock::Clock;
 use crate::domain::id::WxappId;
 use crate::store::ids::Ids;
+use crate::store::servers::Servers;
 
 /// What the journal is told at its start.
 #[derive(Clone)]
 pub struct JournalSettings {
-    pub url: String,
+    pub servers: Servers,
     pub batch_max: usize,
     /// Entries that may wait, for each of the two queues and for plain writes.
     pub queue_max: usize,

@@ -4,34 +4,46 @@
 //! Whoever uses it does so in a task of its own ([`bounded`]), which is never dropped in the
 //! middle: one that takes too long is left to itself together with its connection.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr};
 
 use crate::store::StoreError;
 use crate::store::backend::{self, Backend, Sent};
 use crate::store::db::open_writer;
+use crate::store::servers::{Servers, Stay};
 
 pub(super) struct Link {
-    url: String,
+    servers: Servers,
     limit: Duration,
     open: Option<(DatabaseConnection, Backend)>,
+    /// For how long the server of `open` is the one to write to.
+    stay: Stay,
     /// The last one that was given up; it may hold locks.
     former: Option<(Backend, Sent)>,
 }
 
 impl Link {
-    pub fn new(url: String, limit: Duration) -> Self {
-        Self { url, limit, open: None, former: None }
+    pub fn new(servers: Servers, limit: Duration) -> Self {
+        let (_, stay) = servers.stay();
+        Self { servers, limit, open: None, stay, former: None }
     }
 
     /// The connection. A new one first ends what is left of the former on the server.
     pub async fn get(&mut self) -> Result<DatabaseConnection, StoreError> {
+        if self.stay.is_over() {
+            self.close_quietly();
+        }
         if let Some((db, _)) = &self.open {
             return Ok(db.clone());
         }
-        let (url, former) = (self.url.clone(), self.former.clone());
-        let opened = bounded(Some(self.limit), async move { open(&url, former).await }).await;
+        let (url, stay) = self.servers.stay();
+        self.stay = stay;
+        let former = self.former.clone();
+        let patience = Patience { limit: Some(self.limit), ..self.patience() };
+        let opened = bounded(patience, async move { open(&url, former).await }).await;
         let (db, backend) = opened.ok_or_else(silent)??;
         self.open = Some((db.clone(), backend));
         Ok(db)
@@ -40,7 +52,17 @@ impl Link {
     /// How long a transaction may take. On SQLite as long as it likes: there is no server that
     /// could be silent, and nothing would end what was given up.
     pub fn limit(&self) -> Option<Duration> {
-        (!self.url.starts_with("sqlite:")).then_some(self.limit)
+        (!self.servers.is_sqlite()).then_some(self.limit)
+    }
+
+    /// How long anything on the connection is waited for.
+    pub fn patience(&self) -> Patience {
+        Patience { limit: self.limit(), stay: self.stay.clone() }
+    }
+
+    /// The server has answered so, or not at all; of several another may be better.
+    pub fn report(&self, error: &StoreError) {
+        self.servers.report(error);
     }
 
     /// Lets the connection close by itself; whatever its transaction is doing, it is not ours.
@@ -96,18 +118,32 @@ pub(super) fn silent() -> StoreError {
     DbErr::ConnectionAcquire(ConnAcquireErr::Timeout).into()
 }
 
-/// Runs it in a task of its own. `None`: it takes longer than the limit, and goes on without us.
-pub(super) async fn bounded<T: 'static>(
+/// For how long an answer is worth waiting for.
+pub(super) struct Patience {
     limit: Option<Duration>,
+    stay: Stay,
+}
+
+impl Patience {
+    /// Waits until it is at its end.
+    async fn end(mut self) {
+        let over = self.stay.over();
+        match self.limit {
+            Some(limit) => drop(tokio::time::timeout(limit, over).await),
+            None => over.await,
+        }
+    }
+}
+
+/// Runs it in a task of its own. `None`: patience is at its end, and it goes on without us.
+pub(super) async fn bounded<T: 'static>(
+    patience: Patience,
     work: impl Future<Output = T> + 'static,
 ) -> Option<T> {
-    let mut task = actix_rt::spawn(work);
-    let ended = match limit {
-        Some(limit) => match tokio::time::timeout(limit, &mut task).await {
-            Ok(ended) => ended,
-            Err(_) => return None,
-        },
-        None => task.await,
+    let task = actix_rt::spawn(work);
+    let ended = match select(task, pin!(patience.end())).await {
+        Either::Left((ended, _)) => ended,
+        Either::Right(((), _)) => return None,
     };
     match ended {
         Ok(value) => Some(value),

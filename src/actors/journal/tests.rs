@@ -287,16 +287,11 @@ async fn ids_never_run_dry_without_a_commit() {
 #[actix::test]
 async fn a_lost_batch_gives_its_ids_back() {
     let shop = Shop::start(5, 1).await;
-    let free = || {
-        let ids = shop.ids.draw_up_to(usize::MAX);
-        shop.ids.give_back(ids.clone());
-        ids.len()
-    };
     let place = shop.place("k", 1, &[(11, 1), (12, 1)]).await;
-    let before = free();
+    let before = shop.ids.left();
     shop.probe.say(Point::BeforeCommit, Verdict::Fail);
     assert!(shop.send(&shop.journal, place.clone()).await.is_err());
-    assert_eq!(free(), before);
+    assert_eq!(shop.ids.left(), before);
     assert!(shop.send(&shop.journal, place).await.is_ok());
     let lines = entity::order_goods::Entity::find().order_by_asc(entity::order_goods::Column::Id);
     let lines = lines.all(shop.readers.db()).await.unwrap();

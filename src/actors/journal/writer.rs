@@ -65,7 +65,7 @@ struct Waiting {
 
 impl Writer {
     pub fn new(settings: JournalSettings, shared: Rc<Shared>) -> Self {
-        let link = Link::new(settings.url.clone(), settings.transaction_limit);
+        let link = Link::new(settings.servers.clone(), settings.transaction_limit);
         Self { settings: Rc::new(settings), shared, link, aside: Aside::default() }
     }
 
@@ -220,7 +220,7 @@ impl Writer {
     /// Which of the commands need rows that somebody has locked; `None`: the database does not say.
     async fn look(&mut self, commands: Vec<Command>) -> Option<Blocked> {
         let db = self.link.get().await.ok()?;
-        let looked = bounded(self.link.limit(), look(db, commands)).await;
+        let looked = bounded(self.link.patience(), look(db, commands)).await;
         match looked {
             Some(Ok(locked)) => Some(locked),
             Some(Err(error)) => {
@@ -241,6 +241,7 @@ impl Writer {
         loop {
             let fate = self.transact(members).await;
             let Fate::Lost(error) = &fate else { return fate };
+            crate::metrics::lost(error.code());
             match error.trouble() {
                 Trouble::Collision if collisions < self.collisions_max() => {
                     tracing::info!(%error, "the batch is tried again");
@@ -249,6 +250,7 @@ impl Writer {
                 }
                 Trouble::Gone | Trouble::NotWritable if away < RETRIES => {
                     tracing::warn!(%error, "the batch is tried again");
+                    self.link.report(error);
                     away += 1;
                     pause(&mut long).await;
                 }
@@ -277,10 +279,11 @@ impl Writer {
             purge: self.shared.snapshot.borrow().batches % PURGE_EVERY == 1,
             gate: gate.clone(),
         };
-        match bounded(self.link.limit(), transaction.run()).await {
+        match bounded(self.link.patience(), transaction.run()).await {
             Some(End::Committed(done)) => Fate::Committed(done),
             Some(End::Lost { error, clean }) => {
-                if !clean {
+                // Where writes are refused another connection may lead to another server.
+                if !clean || error.trouble() == Trouble::NotWritable {
                     self.link.abandon(Sent::NoCommit);
                 }
                 Fate::Lost(error)
@@ -321,6 +324,7 @@ impl Writer {
                 }
                 Err(error) => {
                     tracing::error!(%error, "the fate of a batch is not known yet");
+                    self.link.report(&error);
                     self.link.close_quietly();
                     pause(&mut wait).await;
                 }
@@ -331,7 +335,7 @@ impl Writer {
     async fn try_resolve(&mut self, marker: &Marker) -> Result<bool, StoreError> {
         let db = self.link.get().await?;
         let (settings, marker) = (self.settings.clone(), marker.clone());
-        let fenced = bounded(self.link.limit(), fence(settings, db, marker)).await;
+        let fenced = bounded(self.link.patience(), fence(settings, db, marker)).await;
         fenced.unwrap_or_else(|| Err(silent()))
     }
 

@@ -78,7 +78,7 @@ pub async fn audit_with_plan(
 
 /// A transaction that sees the database as it is at its first read, whatever is written meanwhile.
 pub(super) async fn begin_snapshot(readers: &Readers) -> Result<DatabaseTransaction, StoreError> {
-    let db = readers.db();
+    let db = readers.connection();
     Ok(match readers.backend() {
         DbBackend::Sqlite => db.begin().await?,
         _ => {

@@ -2,11 +2,14 @@
 //! database. Knows nothing of what is in them.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::BackupError;
+
+/// How a file of SQLite begins.
+const HEAD: &[u8] = b"SQLite format 3\0";
 
 /// What SQLite may keep beside a database file. A new file under the name of an old one must not
 /// find the old one's journals: SQLite would play them into it.
@@ -102,6 +105,14 @@ impl Drop for Partial {
             let _gone_already = fs::remove_file(beside(&self.0, suffix));
         }
     }
+}
+
+/// Whether there is a file that begins as SQLite's do, or an empty one: a database without tables.
+pub(super) fn begins_as_database(path: &Path) -> bool {
+    let Ok(file) = fs::File::open(path) else { return false };
+    let mut head = Vec::new();
+    let read = file.take(HEAD.len() as u64).read_to_end(&mut head);
+    read.is_ok() && (head.is_empty() || head == HEAD)
 }
 
 /// Moves a database aside with all that SQLite keeps beside it, under the first free name; the

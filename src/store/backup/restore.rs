@@ -62,7 +62,7 @@ async fn make_ready(copy: &Partial, from: &Path, sealer: &Sealer) -> Result<Cont
     let db = copies::open_alone(copy.path()).await.map_err(store)?;
     copies::check_soundness(from, &db).await?;
     copies::check_schema(from, &db).await?;
-    let secrets = wxapps::all(&Readers(db.clone()), sealer).await;
+    let secrets = wxapps::all(&Readers::from(db.clone()), sealer).await;
     secrets.map_err(|source| BackupError::Secrets { file: from.to_owned(), source })?;
     skip_ids(&db).await.map_err(|error| BackupError::store(from, error))?;
     let contents = copies::contents(from, &db).await?;
@@ -81,7 +81,9 @@ async fn skip_ids(db: &DatabaseConnection) -> Result<(), sea_orm::DbErr> {
 /// Brings the present database into its one file, and finds out whether anybody has it open. One
 /// that is damaged is kept as it is.
 async fn settle(database: &Path) -> Result<(), BackupError> {
-    if !database.exists() {
+    // To open what is no database does nothing for it, and SQLite may delete its journal when that
+    // connection closes, which happens in a thread of its own and perhaps only after us.
+    if !files::begins_as_database(database) {
         return Ok(());
     }
     let settled = match copies::open_alone(database).await {

@@ -10,7 +10,8 @@ use sea_orm::{
 };
 
 use super::super::db::{StoreError, row_lock};
-use super::load::{find_orders_of_attempts, goods_of, goods_to_lock};
+use super::goods::{goods_of, goods_to_lock};
+use super::load::find_orders_of_attempts;
 use super::scope::Scope;
 use crate::domain::fold::{Act, Command};
 

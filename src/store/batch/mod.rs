@@ -6,6 +6,7 @@
 
 mod blocked;
 mod desk;
+mod goods;
 mod load;
 mod marker;
 mod save;
