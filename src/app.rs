@@ -20,7 +20,7 @@ use crate::actors::engine::{Engine, EngineSettings};
 use crate::actors::journal::{CommitProbe, NoProbe};
 use crate::actors::notifier::NotifierSettings;
 use crate::actors::order::Placer;
-use crate::actors::reaper::ReaperSettings;
+use crate::actors::reaper::{LifeSettings, ReaperSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config, Mode, Problem};
 use crate::domain::id::{InvalidId, WxappId};
@@ -372,6 +372,10 @@ fn engine_settings(
         reaper: ReaperSettings {
             batch: u64::from(config.reaper.batch),
             key_seconds: i64::from(config.engine.idempotency_days) * 24 * 3600,
+            life: LifeSettings {
+                remind_seconds: signed(config.engine.remind_before_seconds),
+                receipt_seconds: i64::from(config.engine.receipt_days) * 24 * 3600,
+            },
         },
         notifier: NotifierSettings {
             grant_wait_seconds: signed(config.notifier.grant_wait_seconds),

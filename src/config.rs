@@ -164,6 +164,11 @@ pub struct Engine {
     pub idempotency_days: u32,
     /// How long a cancel waits for WeChat before answering `closing`.
     pub cancel_wait_ms: u64,
+    /// How long before an unpaid order expires its buyer is told, where there is a template for it;
+    /// 0: never.
+    pub remind_before_seconds: u64,
+    /// After so many days on its way an order counts as received.
+    pub receipt_days: u32,
     /// How long a piece of work stays the process's own that took it up.
     pub claim_seconds: u64,
 }
@@ -180,6 +185,8 @@ impl Default for Engine {
             max_lines: 50,
             idempotency_days: 7,
             cancel_wait_ms: 5_000,
+            remind_before_seconds: 300,
+            receipt_days: 10,
             claim_seconds: 120,
         }
     }

@@ -13,4 +13,7 @@ pub mod sandbox;
 pub mod soak;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+#[path = "../tests/support/units.rs"]
+mod test_support;
 pub mod wechat;

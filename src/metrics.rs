@@ -32,7 +32,10 @@ pub fn outcome(outcome: &Outcome) {
         | Outcome::PrepayRecorded(_)
         | Outcome::Closing(_)
         | Outcome::RefundChanged(_)
-        | Outcome::IncidentKept => {}
+        | Outcome::IncidentKept
+        | Outcome::Received(_)
+        | Outcome::Reminded(_)
+        | Outcome::Acted(_) => {}
     }
 }
 

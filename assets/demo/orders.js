@@ -99,6 +99,7 @@ function draw(page, one, late) {
     late !== undefined && unpaid ? notice("钱还在路上：现在取消订单，它会在关单之后才到——看它怎样自动退回来。") : null,
     refundPanel(one),
     shipping(one),
+    parcels(one),
     h("section", { class: "panel lines" }, one.lines.map(line), sums(one)),
     facts(one));
   page.foot(unpaid && !one.closing ? actions(page, one) : one.state === "shipped" ? receipt(page, one) : null);
@@ -137,6 +138,12 @@ function shipping(one) {
     h("span", { class: "address-words" }, h("strong", {}, `${a.name} ${masked(a.phone)}`), h("span", {}, inWords(a)))) : null;
 }
 
+function parcels(one) {
+  if (!one.shipments?.length) return null;
+  const row = (parcel) => h("div", {}, h("dt", {}, parcel.company), h("dd", {}, parcel.number, h("small", {}, ` ${when(parcel.shipped_at)} 发出`)));
+  return h("section", { class: "panel facts" }, h("dl", {}, one.shipments.map(row)));
+}
+
 function sums(one) {
   const rows = [["商品金额", one.goods_fen], ["运费", one.freight_fen], ["优惠", -one.discount_fen], ["改价", one.adjust_fen ?? 0]];
   return h("div", { class: "sums" },
@@ -147,7 +154,7 @@ function sums(one) {
 function facts(one) {
   const rows = [
     ["订单编号", one.order_no], ["下单时间", exactly(one.created_at)], ["付款时间", exactly(one.paid_at)],
-    ["微信单号", one.transaction_id], ["发货时间", exactly(one.shipped_at)], ["关闭时间", exactly(one.closed_at)], ["留言", one.remark],
+    ["微信单号", one.transaction_id], ["发货时间", exactly(one.shipped_at)], ["收货时间", exactly(one.completed_at)], ["关闭时间", exactly(one.closed_at)], ["留言", one.remark],
   ];
   const copy = async () => {
     try { await navigator.clipboard.writeText(one.order_no); toast("订单编号已复制"); } catch { toast("复制不了，请长按选择"); }

@@ -108,6 +108,9 @@ async fn write(db: &DatabaseConnection, place: Place, clock: &Clock) -> Result<O
         closed_at: Set(None),
         close_reason: Set(None),
         refunded_at: Set(None),
+        reprice_fen: Set(None),
+        reprice_at: Set(None),
+        reprice_by: Set(None),
         version: Set(1),
     })
     .exec_without_returning(&txn)
@@ -214,6 +217,7 @@ fn placed(
         created_at: now,
         expires_at: now.plus_seconds(place.expire_seconds),
         state: OrderState::Unpaid(None),
+        repricing: None,
         version: 1,
     };
     let address = buynow::domain::address::Address {

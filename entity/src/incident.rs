@@ -18,6 +18,12 @@ pub struct Model {
     pub seen: i64,
     pub created_at: i64,
     pub updated_at: i64,
+    /// The staff member who ended it, when, and why.
+    pub resolved_by: Option<i64>,
+    pub resolved_at: Option<i64>,
+    pub resolution: Option<String>,
+    /// The order that it was matched with.
+    pub order_id: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -10,9 +10,9 @@ pub struct Model {
     pub wxapp_id: i64,
     pub user_id: i64,
     pub order_id: i64,
-    /// `order_paid` or `order_refunded`.
+    /// `order_paid`, `order_refunded`, `order_shipped`, `order_expiring`.
     pub event: String,
-    /// The refund told of; else 0.
+    /// The refund or parcel told of; else 0.
     pub ref_id: i64,
     /// `waiting`, `sending`, `sent`, `refused`, `probably_delivered`, `parked`, `skipped`.
     pub state: String,

@@ -37,6 +37,11 @@ pub struct Model {
     pub closed_at: Option<i64>,
     pub close_reason: Option<String>,
     pub refunded_at: Option<i64>,
+    /// What `adjust_fen` becomes when the attempt at the former price is closed.
+    pub reprice_fen: Option<i64>,
+    pub reprice_at: Option<i64>,
+    /// The staff member who changes it.
+    pub reprice_by: Option<i64>,
     pub version: i64,
 }
 

@@ -15,7 +15,7 @@ pub struct Model {
     pub out_refund_no: String,
     /// 1, and one more after each REFUNDCLOSE.
     pub number: i64,
-    /// `auto`: surplus money; `external`: found at WeChat.
+    /// `auto`: surplus money; `staff`: ordered by staff; `external`: found at WeChat.
     pub kind: String,
     pub amount_fen: i64,
     pub total_fen: i64,

@@ -3,7 +3,8 @@
 //! ```text
 //! http ──► order ──► goods            reaper ──► payment ──► WeChat
 //!   │        └─────► journal ◄──────────────────────┘
-//!   └────► payment ──► journal        notifier ──► journal, WeChat
+//!   ├────► payment ──► journal        notifier ──► journal, WeChat
+//!   └────► desk ──► journal, payment  (functions, no actor: what staff do)
 //!                      journal ──(tells)──► goods
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 mod arbiter;
 mod clockwork;
+pub mod desk;
 pub mod directory;
 pub mod engine;
 pub mod goods;

@@ -99,6 +99,8 @@ fn ranges(config: &Config, found: &mut Found) {
         ("engine.max_lines", wide(engine.max_lines), 1, 500),
         ("engine.idempotency_days", engine.idempotency_days.into(), 1, 365),
         ("engine.cancel_wait_ms", engine.cancel_wait_ms, 0, 60_000),
+        ("engine.remind_before_seconds", engine.remind_before_seconds, 0, 30 * DAY_MS / 1000),
+        ("engine.receipt_days", engine.receipt_days.into(), 1, 365),
         ("engine.claim_seconds", engine.claim_seconds, 1, 3_600),
         ("notifier.grant_wait_seconds", notifier.grant_wait_seconds, 0, 7 * DAY_MS / 1000),
         ("notifier.tries_max", notifier.tries_max.into(), 1, 100),

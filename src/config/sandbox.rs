@@ -66,6 +66,7 @@ fn fill_secret(secret: &mut SecretString, default: &str) {
 fn slot<'a>(templates: &'a mut Templates, event: &str) -> &'a mut Option<Template> {
     match event {
         "order_refunded" => &mut templates.order_refunded,
+        "order_shipped" => &mut templates.order_shipped,
         _ => &mut templates.order_paid,
     }
 }
@@ -91,6 +92,16 @@ pub fn sandbox_templates() -> Vec<SandboxTemplate> {
                 ("amount2", "退款金额", "{amount}"),
                 ("character_string3", "订单编号", "{order_no}"),
                 ("thing4", "退款原因", "{reason}"),
+            ],
+        ),
+        sample(
+            "order_shipped",
+            "发货通知",
+            &[
+                ("thing1", "商品", "{goods}"),
+                ("thing2", "快递公司", "{company}"),
+                ("character_string3", "快递单号", "{number}"),
+                ("character_string4", "订单编号", "{order_no}"),
             ],
         ),
     ]

@@ -14,6 +14,8 @@ const FACTS: [&str; 6] = ["shop", "goods", "amount", "order_id", "order_no", "ti
 pub fn facts_of(event: &str) -> Vec<&'static str> {
     let more: &[&str] = match event {
         "order_refunded" => &["reason"],
+        "order_shipped" => &["company", "number"],
+        "order_expiring" => &["expires"],
         _ => &[],
     };
     FACTS.iter().chain(more).copied().collect()
@@ -43,13 +45,20 @@ const FIELD_TYPES: [&str; 14] = [
 pub struct Templates {
     pub order_paid: Option<Template>,
     pub order_refunded: Option<Template>,
+    pub order_shipped: Option<Template>,
+    pub order_expiring: Option<Template>,
 }
 
 impl Templates {
     /// Event and template, for those that are set.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Template)> {
-        [("order_paid", &self.order_paid), ("order_refunded", &self.order_refunded)]
-            .into_iter()
+        let all = [
+            ("order_paid", &self.order_paid),
+            ("order_refunded", &self.order_refunded),
+            ("order_shipped", &self.order_shipped),
+            ("order_expiring", &self.order_expiring),
+        ];
+        all.into_iter()
             .filter_map(|(event, template)| template.as_ref().map(|template| (event, template)))
     }
 }

@@ -173,6 +173,9 @@ pub enum NotPayable {
     State(&'static str),
     #[error("the order is being closed")]
     Closing,
+    /// Its price changes; the attempt at the former price is being closed.
+    #[error("the order's price is being changed")]
+    Repricing,
     #[error("the time to pay is over")]
     Expired,
 }
@@ -181,11 +184,14 @@ pub enum NotPayable {
 pub fn check_payable(order: &Order, now: Timestamp) -> Result<(), NotPayable> {
     match &order.state {
         OrderState::Unpaid(None) if now >= order.expires_at => Err(NotPayable::Expired),
+        OrderState::Unpaid(None) if order.repricing.is_some() => Err(NotPayable::Repricing),
         OrderState::Unpaid(None) => Ok(()),
         OrderState::Unpaid(Some(_)) => Err(NotPayable::Closing),
-        OrderState::Paid(_) | OrderState::Closed { .. } | OrderState::Refunded { .. } => {
-            Err(NotPayable::State(order.state.as_str()))
-        }
+        OrderState::Paid(_)
+        | OrderState::Shipped { .. }
+        | OrderState::Completed { .. }
+        | OrderState::Closed { .. }
+        | OrderState::Refunded { .. } => Err(NotPayable::State(order.state.as_str())),
     }
 }
 
@@ -360,12 +366,20 @@ mod tests {
             Closing { since: START, reason: CloseReason::Buyer, next_at: START, tries: 0 };
         let paid = Paid { at: START, transaction: None };
         let closed = OrderState::Closed { at: START, reason: CloseReason::Buyer };
+        let shipped = OrderState::Shipped { paid: paid.clone(), at: START };
+        let refunded = OrderState::Refunded {
+            paid: paid.clone(),
+            shipped_at: None,
+            completed_at: None,
+            at: START,
+        };
         for (state, expected) in [
             (OrderState::Unpaid(None), Ok(PrepayStep::Repeat)),
             (OrderState::Unpaid(Some(closing)), Err(NotPayable::Closing)),
             (OrderState::Paid(paid.clone()), Err(NotPayable::State("paid"))),
             (closed, Err(NotPayable::State("closed"))),
-            (OrderState::Refunded { paid, at: START }, Err(NotPayable::State("refunded"))),
+            (shipped, Err(NotPayable::State("shipped"))),
+            (refunded, Err(NotPayable::State("refunded"))),
         ] {
             let order = Order { state, ..order.clone() };
             assert_eq!(next_prepay_step(&order, Some(&attempt), START), expected);

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use super::address::Address;
 use super::attempt::Attempt;
+use super::desk::DeskBooks;
 use super::goods::{Goods, Sku};
 use super::id::{
-    AddressId, AttemptId, GoodsId, IdempotencyKey, LineId, OrderId, PaymentId, RefundId, SkuId,
-    UserId, WxappId,
+    AddressId, AttemptId, GoodsId, IdempotencyKey, LineId, OrderId, PaymentId, RefundId,
+    ShipmentId, SkuId, UserId, WxappId,
 };
-use super::notification::NewNotification;
+use super::notification::{Facts, NewNotification};
 use super::order::{Line, Order};
 use super::payment::{Incident, Payment, Refund};
+use super::shipment::Shipment;
 pub use super::stock::{EntryKind, StockEntry};
 use super::time::Timestamp;
+use super::timeline::{Happening, What, Who};
 
 /// A row and whether it must be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +99,8 @@ pub struct Books {
     pub attempts: BTreeMap<AttemptId, Kept<Attempt>>,
     pub payments: BTreeMap<PaymentId, Kept<Payment>>,
     pub refunds: BTreeMap<RefundId, Kept<Refund>>,
+    /// Parcels, of orders that are shipped or refunded by this batch.
+    pub shipments: BTreeMap<ShipmentId, Kept<Shipment>>,
     /// Pieces that the ledger shows as deducted for a line, and not returned.
     pub deducted: BTreeMap<LineId, i64>,
     /// Pieces in live orders of a buyer, for goods that have a limit.
@@ -107,6 +112,10 @@ pub struct Books {
     pub entries: Vec<StockEntry>,
     pub notifications: Vec<NewNotification>,
     pub incidents: Vec<Incident>,
+    pub timeline: Vec<Happening>,
+    pub desk: DeskBooks,
+    /// Who makes happen what the command under way does.
+    pub(super) acting: Who,
     /// Free ids, the next one last.
     pub ids: Vec<i64>,
     /// The first thing that a command needed and did not find. Such books must not be written.
@@ -122,6 +131,19 @@ impl Books {
     /// Lines of one order.
     pub fn lines_of(&self, order: OrderId) -> &[Line] {
         self.lines.get(&order).map_or(&[], Vec::as_slice)
+    }
+
+    /// Parcels of one order.
+    pub fn shipments_of(&self, order: OrderId) -> impl Iterator<Item = &Shipment> {
+        self.shipments.values().map(Kept::get).filter(move |shipment| shipment.order == order)
+    }
+
+    /// Writes what happened to an order into its timeline.
+    pub(super) fn happened(&mut self, order: OrderId, what: What, detail: Facts, at: Timestamp) {
+        let Some(wxapp) = self.orders.get(&order).map(|kept| kept.get().wxapp) else { return };
+        let Some(id) = self.draw() else { return };
+        let who = self.acting;
+        self.timeline.push(Happening { id, wxapp, order, what, who, detail, at });
     }
 
     /// What a command needed and did not find, although the store should have read it or put it in.

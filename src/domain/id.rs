@@ -74,8 +74,14 @@ numeric_id! {
     NotificationId,
     /// Word of WeChat that fits nothing we know (异常通知).
     IncidentId,
-    /// A member of staff (店员).
+    /// A parcel (发货单).
+    ShipmentId,
+    /// Somebody who works for the shop (店员).
     StaffId,
+    /// An entry of an order's timeline (订单动态).
+    HappeningId,
+    /// An entry of the audit log (操作日志).
+    AuditId,
 }
 
 macro_rules! text_id {
@@ -131,6 +137,9 @@ text_id! {
     TransactionId(1..=32, number_character),
     /// Our number of a refund at WeChat (商户退款单号): 1 to 64 of `0-9A-Za-z_-|*@`.
     OutRefundNo(1..=64, number_character),
+    /// The number of a parcel (快递单号): 5 to 40 letters, digits and hyphens. What a spreadsheet has
+    /// made of one (`7.3E+13`) is none.
+    TrackingNo(5..=40, |byte| byte.is_ascii_alphanumeric() || byte == b'-'),
     /// The key under which a request may be repeated (幂等键): 1 to 64 visible ASCII characters.
     IdempotencyKey(1..=64, |byte| byte.is_ascii_graphic()),
 }
@@ -145,6 +154,16 @@ mod tests {
         assert!(OrderId::parse(-5).is_err());
         assert!(OrderId::parse(ID_MAX + 1).is_err());
         assert_eq!(OrderId::parse(ID_MAX).map(OrderId::get), Ok(ID_MAX));
+    }
+
+    #[test]
+    fn a_tracking_number_has_no_spaces_and_was_not_rounded() {
+        for good in ["SF1234567890123", "773123456789012", "JDVA-12345"] {
+            assert!(TrackingNo::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "1234", "7.3E+13", "SF 123456", "单号12345", &"1".repeat(41)] {
+            assert!(TrackingNo::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -12,15 +12,22 @@ use super::id::{NotificationId, OrderId, UserId, WxappId};
 pub enum Event {
     OrderPaid,
     OrderRefunded,
+    /// A parcel is on its way; one message for each.
+    OrderShipped,
+    /// The time to pay is nearly over.
+    OrderExpiring,
 }
 
 impl Event {
-    pub const ALL: [Event; 2] = [Event::OrderPaid, Event::OrderRefunded];
+    pub const ALL: [Event; 4] =
+        [Event::OrderPaid, Event::OrderRefunded, Event::OrderShipped, Event::OrderExpiring];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OrderPaid => "order_paid",
             Self::OrderRefunded => "order_refunded",
+            Self::OrderShipped => "order_shipped",
+            Self::OrderExpiring => "order_expiring",
         }
     }
     pub fn parse(text: &str) -> Option<Self> {
@@ -36,14 +43,15 @@ pub struct NewNotification {
     pub user: UserId,
     pub order: OrderId,
     pub event: Event,
-    /// The refund told of; 0 for messages about the order itself.
+    /// The refund or parcel told of; 0 for messages about the order itself.
     pub ref_id: i64,
     pub facts: Facts,
     /// The prepay_id that paid, for the historic template message.
     pub form_id: Option<String>,
 }
 
-/// What templates may quote as `{name}`: `order_no`, `goods`, `amount` (yuan), `time`, `reason`.
+/// What templates may quote as `{name}`: `order_no`, `goods`, `amount` (yuan), `time`, `reason`,
+/// `company`, `number`, `expires`.
 pub type Facts = BTreeMap<String, String>;
 
 /// Which of WeChat's two kinds of message.

@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::goods::DeductStock;
-use super::id::{GoodsId, LineId, OrderId, OutTradeNo, SkuId, TransactionId, UserId, WxappId};
+use super::id::{
+    GoodsId, LineId, OrderId, OutTradeNo, SkuId, StaffId, TransactionId, UserId, WxappId,
+};
 use super::money::{Money, Quantity};
 use super::notification::Event;
 use super::price::Amounts;
@@ -29,7 +31,43 @@ pub struct Order {
     /// From then on nobody can start to pay, and closing begins.
     pub expires_at: Timestamp,
     pub state: OrderState,
+    /// A change of its price that waits for WeChat; only while it is unpaid and not being closed.
+    pub repricing: Option<Repricing>,
     pub version: i64,
+}
+
+/// A change of price (改价), persisted before the attempt at the former price is closed at WeChat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repricing {
+    /// `adjust` as it will be.
+    pub adjust: Money,
+    pub since: Timestamp,
+    /// When closing the former attempt is tried next.
+    pub next_at: Timestamp,
+    pub tries: i64,
+    pub by: StaffId,
+}
+
+/// When WeChat is asked again to close what shall not be paid, and how often it has been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextTry {
+    pub at: Timestamp,
+    pub tries: i64,
+}
+
+impl Order {
+    /// When closing at WeChat goes on; none: nothing waits for it.
+    pub fn next_try(&self) -> Option<NextTry> {
+        match (&self.state, &self.repricing) {
+            (OrderState::Unpaid(Some(closing)), _) => {
+                Some(NextTry { at: closing.next_at, tries: closing.tries })
+            }
+            (OrderState::Unpaid(None), Some(repricing)) => {
+                Some(NextTry { at: repricing.next_at, tries: repricing.tries })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Where an order stands.
@@ -37,12 +75,21 @@ pub struct Order {
 pub enum OrderState {
     /// 待付款. With a closing: it is meant to be closed, but WeChat has not confirmed yet.
     Unpaid(Option<Closing>),
-    /// 已付款.
+    /// 已付款. Some of it may be in parcels already.
     Paid(Paid),
+    /// 已发货: every piece is in a parcel.
+    Shipped { paid: Paid, at: Timestamp },
+    /// 已完成: the buyer has it.
+    Completed { paid: Paid, shipped_at: Timestamp, at: Timestamp },
     /// 已关闭: nothing was sold; what was deducted has been returned.
     Closed { at: Timestamp, reason: CloseReason },
-    /// 已退款: paid once, and all of it given back.
-    Refunded { paid: Paid, at: Timestamp },
+    /// 已退款: paid once, and all of it given back, perhaps after it was shipped or completed.
+    Refunded {
+        paid: Paid,
+        shipped_at: Option<Timestamp>,
+        completed_at: Option<Timestamp>,
+        at: Timestamp,
+    },
 }
 
 /// The intention to close (关闭中), persisted before WeChat is asked.
@@ -107,13 +154,28 @@ impl OrderState {
         match self {
             Self::Unpaid(_) => "unpaid",
             Self::Paid(_) => "paid",
+            Self::Shipped { .. } => "shipped",
+            Self::Completed { .. } => "completed",
             Self::Closed { .. } => "closed",
             Self::Refunded { .. } => "refunded",
         }
     }
     /// Whether its lines still claim goods: neither closed nor refunded.
     pub fn is_live(&self) -> bool {
-        matches!(self, Self::Unpaid(_) | Self::Paid(_))
+        match self {
+            Self::Unpaid(_) | Self::Paid(_) | Self::Shipped { .. } | Self::Completed { .. } => true,
+            Self::Closed { .. } | Self::Refunded { .. } => false,
+        }
+    }
+    /// That and how it was paid, if it ever was.
+    pub fn paid(&self) -> Option<&Paid> {
+        match self {
+            Self::Paid(paid)
+            | Self::Shipped { paid, .. }
+            | Self::Completed { paid, .. }
+            | Self::Refunded { paid, .. } => Some(paid),
+            Self::Unpaid(_) | Self::Closed { .. } => None,
+        }
     }
 }
 
@@ -148,6 +210,12 @@ pub enum OrderEvent {
     Pay(Paid),
     /// The money is there, the goods are not.
     SellOut,
+    /// A parcel leaves, and not the last one.
+    ShipPart,
+    /// The parcel leaves after which nothing is left to ship.
+    Ship,
+    /// The buyer has the goods, or has had the time to say that he has not.
+    Receive,
     /// All the money has gone back, by WeChat's own records.
     ReturnMoney,
 }
@@ -164,7 +232,7 @@ pub struct Transition {
 pub enum Effect {
     /// Deduct the lines that wait for the payment, and count the sale.
     Sell,
-    /// Return every piece that the ledger shows as deducted for this order.
+    /// Return every piece that the ledger shows as deducted for this order and no parcel has taken.
     ReturnStock(EntryKind),
     /// Stop the attempts that could still bring money.
     StopAttempts,
@@ -181,8 +249,14 @@ pub enum TransitionError {
     AlreadyClosed,
     #[error("the order is paid")]
     AlreadyPaid,
+    #[error("the order is shipped")]
+    AlreadyShipped,
+    #[error("the order is completed")]
+    AlreadyCompleted,
     #[error("the order is refunded")]
     AlreadyRefunded,
+    #[error("the order is not shipped, or not wholly")]
+    NotShipped,
     #[error("the order is not being closed")]
     NotClosing,
     #[error("the order is not paid")]
@@ -216,38 +290,66 @@ pub fn apply(
             to(S::Paid(paid), effects)
         }
         (S::Unpaid(_), E::SellOut) => close(now, CloseReason::SoldOut),
-        (S::Unpaid(_), E::ReturnMoney) => Err(Refused::NotPaid),
-        (S::Paid(paid), E::ReturnMoney) => to(
-            S::Refunded { paid: paid.clone(), at: now },
-            vec![Effect::ReturnStock(EntryKind::Refund)],
-        ),
+        (S::Unpaid(_), E::ReturnMoney | E::ShipPart | E::Ship | E::Receive) => {
+            Err(Refused::NotPaid)
+        }
+        (S::Paid(paid), E::ShipPart) => to(S::Paid(paid.clone()), vec![]),
+        (S::Paid(paid), E::Ship) => to(S::Shipped { paid: paid.clone(), at: now }, vec![]),
+        (S::Paid(_), E::Receive) => Err(Refused::NotShipped),
+        (S::Shipped { paid, at }, E::Receive) => {
+            to(S::Completed { paid: paid.clone(), shipped_at: *at, at: now }, vec![])
+        }
+        (S::Paid(paid), E::ReturnMoney) => give_back(paid, None, None, now),
+        (S::Shipped { paid, at }, E::ReturnMoney) => give_back(paid, Some(*at), None, now),
+        (S::Completed { paid, shipped_at, at }, E::ReturnMoney) => {
+            give_back(paid, Some(*shipped_at), Some(*at), now)
+        }
         (
-            S::Paid(_),
+            S::Paid(_) | S::Shipped { .. } | S::Completed { .. },
             E::BeginClosing(_)
             | E::PostponeClosing { .. }
             | E::FinishClosing
             | E::Pay(_)
             | E::SellOut,
-        ) => Err(Refused::AlreadyPaid),
+        )
+        | (S::Shipped { .. }, E::ShipPart | E::Ship)
+        | (S::Completed { .. }, E::ShipPart | E::Ship | E::Receive) => Err(already(state)),
         (
-            S::Closed { .. },
+            S::Closed { .. } | S::Refunded { .. },
             E::BeginClosing(_)
             | E::PostponeClosing { .. }
             | E::FinishClosing
             | E::Pay(_)
             | E::SellOut
+            | E::ShipPart
+            | E::Ship
+            | E::Receive
             | E::ReturnMoney,
-        ) => Err(Refused::AlreadyClosed),
-        (
-            S::Refunded { .. },
-            E::BeginClosing(_)
-            | E::PostponeClosing { .. }
-            | E::FinishClosing
-            | E::Pay(_)
-            | E::SellOut
-            | E::ReturnMoney,
-        ) => Err(Refused::AlreadyRefunded),
+        ) => Err(already(state)),
     }
+}
+
+/// That a state is reached, as a reason to refuse.
+pub fn already(state: &OrderState) -> TransitionError {
+    match state {
+        OrderState::Unpaid(None) => TransitionError::NotPaid,
+        OrderState::Unpaid(Some(_)) => TransitionError::AlreadyClosing,
+        OrderState::Paid(_) => TransitionError::AlreadyPaid,
+        OrderState::Shipped { .. } => TransitionError::AlreadyShipped,
+        OrderState::Completed { .. } => TransitionError::AlreadyCompleted,
+        OrderState::Closed { .. } => TransitionError::AlreadyClosed,
+        OrderState::Refunded { .. } => TransitionError::AlreadyRefunded,
+    }
+}
+
+fn give_back(
+    paid: &Paid,
+    shipped_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Transition, TransitionError> {
+    let next = OrderState::Refunded { paid: paid.clone(), shipped_at, completed_at, at: now };
+    to(next, vec![Effect::ReturnStock(EntryKind::Refund)])
 }
 
 fn to(next: OrderState, effects: Vec<Effect>) -> Result<Transition, TransitionError> {
@@ -270,19 +372,21 @@ mod tests {
         Paid { at: NOW, transaction: None }
     }
 
-    fn states() -> [OrderState; 5] {
+    fn states() -> [OrderState; 7] {
         let closing = Closing { since: NOW, reason: CloseReason::Buyer, next_at: NOW, tries: 0 };
         [
             OrderState::Unpaid(None),
             OrderState::Unpaid(Some(closing)),
             OrderState::Paid(paid()),
+            OrderState::Shipped { paid: paid(), at: NOW },
+            OrderState::Completed { paid: paid(), shipped_at: NOW, at: NOW },
             OrderState::Closed { at: NOW, reason: CloseReason::Expired },
-            OrderState::Refunded { paid: paid(), at: NOW },
+            OrderState::Refunded { paid: paid(), shipped_at: None, completed_at: None, at: NOW },
         ]
     }
 
     #[track_caller]
-    fn check(event: OrderEvent, expected: [Result<&str, TransitionError>; 5]) {
+    fn check(event: OrderEvent, expected: [Result<&str, TransitionError>; 7]) {
         for (state, expected) in states().iter().zip(expected) {
             let outcome = apply(state, event.clone(), NOW);
             let name = outcome.as_ref().map(|t| t.next.as_str()).map_err(|error| *error);
@@ -293,22 +397,36 @@ mod tests {
     #[test]
     fn the_table_of_an_orders_life() {
         use TransitionError::*;
-        let dead = [Err(AlreadyPaid), Err(AlreadyClosed), Err(AlreadyRefunded)];
-        let with_dead = |a, b| [a, b, dead[0], dead[1], dead[2]];
+        let done = [Err(AlreadyPaid), Err(AlreadyShipped), Err(AlreadyCompleted)];
+        let dead = [Err(AlreadyClosed), Err(AlreadyRefunded)];
+        let unpaid = |a, b| [a, b, done[0], done[1], done[2], dead[0], dead[1]];
+        let paid_for = |a, b, c| [Err(NotPaid), Err(NotPaid), a, b, c, dead[0], dead[1]];
         check(
             OrderEvent::BeginClosing(CloseReason::Buyer),
-            with_dead(Ok("unpaid"), Err(AlreadyClosing)),
+            unpaid(Ok("unpaid"), Err(AlreadyClosing)),
         );
-        check(
-            OrderEvent::PostponeClosing { next_at: NOW },
-            with_dead(Err(NotClosing), Ok("unpaid")),
-        );
-        check(OrderEvent::FinishClosing, with_dead(Err(NotClosing), Ok("closed")));
-        check(OrderEvent::Pay(paid()), with_dead(Ok("paid"), Ok("paid")));
-        check(OrderEvent::SellOut, with_dead(Ok("closed"), Ok("closed")));
-        let returned =
-            [Err(NotPaid), Err(NotPaid), Ok("refunded"), Err(AlreadyClosed), Err(AlreadyRefunded)];
-        check(OrderEvent::ReturnMoney, returned);
+        check(OrderEvent::PostponeClosing { next_at: NOW }, unpaid(Err(NotClosing), Ok("unpaid")));
+        check(OrderEvent::FinishClosing, unpaid(Err(NotClosing), Ok("closed")));
+        check(OrderEvent::Pay(paid()), unpaid(Ok("paid"), Ok("paid")));
+        check(OrderEvent::SellOut, unpaid(Ok("closed"), Ok("closed")));
+        check(OrderEvent::ShipPart, paid_for(Ok("paid"), done[1], done[2]));
+        check(OrderEvent::Ship, paid_for(Ok("shipped"), done[1], done[2]));
+        check(OrderEvent::Receive, paid_for(Err(NotShipped), Ok("completed"), done[2]));
+        check(OrderEvent::ReturnMoney, paid_for(Ok("refunded"), Ok("refunded"), Ok("refunded")));
+    }
+
+    #[test]
+    fn a_refunded_order_remembers_how_far_it_had_come() {
+        let times = |state: &OrderState| match apply(state, OrderEvent::ReturnMoney, NOW) {
+            Ok(Transition {
+                next: OrderState::Refunded { shipped_at, completed_at, .. }, ..
+            }) => (shipped_at.is_some(), completed_at.is_some()),
+            other => panic!("not refunded: {other:?}"),
+        };
+        let [_, _, paid, shipped, completed, ..] = states();
+        assert_eq!(times(&paid), (false, false));
+        assert_eq!(times(&shipped), (true, false));
+        assert_eq!(times(&completed), (true, true));
     }
 
     #[test]

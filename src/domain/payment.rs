@@ -94,6 +94,8 @@ pub struct Refund {
 pub enum RefundKind {
     /// We, for surplus money; one for each payment.
     Auto,
+    /// Staff, for an order that was paid.
+    Staff,
     /// Somebody at the merchant platform; found by a query.
     External,
 }
@@ -102,12 +104,21 @@ impl RefundKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::Staff => "staff",
             Self::External => "external",
+        }
+    }
+    /// Whether we ask WeChat for it, and number it.
+    pub fn is_ours(self) -> bool {
+        match self {
+            Self::Auto | Self::Staff => true,
+            Self::External => false,
         }
     }
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "auto" => Some(Self::Auto),
+            "staff" => Some(Self::Staff),
             "external" => Some(Self::External),
             _ => None,
         }
@@ -145,13 +156,23 @@ impl RefundState {
     }
 }
 
+impl RefundState {
+    /// Whether money may still go back by it.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Due | Self::Requested | Self::Processing | Self::Abnormal => true,
+            Self::Success | Self::Failed { .. } => false,
+        }
+    }
+}
+
 impl Refund {
     /// Whether WeChat may be asked to make it: somebody else's is never ours to ask for, and a
     /// stuck one is finished by staff.
     pub fn may_be_requested(&self) -> bool {
         match self.state {
             RefundState::Due | RefundState::Requested | RefundState::Processing => {
-                self.kind == RefundKind::Auto
+                self.kind.is_ours()
             }
             RefundState::Success | RefundState::Abnormal | RefundState::Failed { .. } => false,
         }
@@ -246,7 +267,7 @@ pub fn go_on_with(refund: &mut Refund, amount: Money, now: Timestamp) {
 fn renumber(refund: &mut Refund, now: Timestamp) {
     refund.number += 1;
     match out_refund_no(&refund.transaction, refund.number) {
-        Some(number) if refund.number <= REFUND_NUMBERS_MAX && refund.kind == RefundKind::Auto => {
+        Some(number) if refund.number <= REFUND_NUMBERS_MAX && refund.kind.is_ours() => {
             refund.out_refund_no = number;
             // It was of the number that is closed.
             refund.wechat_refund_id = None;
@@ -260,7 +281,7 @@ fn renumber(refund: &mut Refund, now: Timestamp) {
     }
 }
 
-/// The number of an automatic refund: `r`, the transaction, `-` and 1, 2, ...
+/// The number of a refund of ours: `r`, the transaction, `-` and 1, 2, ...
 pub fn out_refund_no(transaction: &TransactionId, number: i64) -> Option<OutRefundNo> {
     OutRefundNo::parse(format!("r{transaction}-{number}")).ok()
 }
@@ -294,6 +315,11 @@ impl IncidentReason {
             Self::WrongAttach => "wrong_attach",
             Self::WrongMiniProgram => "wrong_mini_program",
         }
+    }
+    pub fn parse(text: &str) -> Option<Self> {
+        let all =
+            [Self::UnknownNumber, Self::WrongAmount, Self::WrongAttach, Self::WrongMiniProgram];
+        all.into_iter().find(|reason| reason.as_str() == text)
     }
 }
 

@@ -32,6 +32,14 @@ pub struct Amounts {
     pub pay: Money,
 }
 
+impl Amounts {
+    /// The same order with another price change by staff; none: the sum is no amount.
+    pub fn adjusted(&self, adjust: Money) -> Option<Self> {
+        let pay = self.pay.checked_sub(self.adjust)?.checked_add(adjust)?;
+        Some(Self { adjust, pay, ..*self })
+    }
+}
+
 /// The order is worth more than one order may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an order may not exceed {max}")]

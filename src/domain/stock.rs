@@ -1,6 +1,6 @@
 //! The stock ledger (库存流水): every movement of stock, and why.
 
-use super::id::{LineId, OrderId, SkuId, StockEntryId, WxappId};
+use super::id::{LineId, OrderId, SkuId, StaffId, StockEntryId, WxappId};
 use super::time::Timestamp;
 
 /// An entry of the stock ledger (库存流水).
@@ -20,6 +20,21 @@ pub struct StockEntry {
     pub at: Timestamp,
 }
 
+/// An entry that staff have made, of no order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adjustment {
+    pub id: StockEntryId,
+    pub wxapp: WxappId,
+    pub sku: SkuId,
+    pub seq: i64,
+    pub delta: i64,
+    /// Stock after this entry.
+    pub balance: i64,
+    pub by: StaffId,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
 /// Why stock moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -30,6 +45,8 @@ pub enum EntryKind {
     Cancel,
     Expire,
     Refund,
+    /// By staff, with a reason.
+    Adjust,
 }
 
 impl EntryKind {
@@ -40,6 +57,7 @@ impl EntryKind {
             Self::Cancel => "cancel",
             Self::Expire => "expire",
             Self::Refund => "refund",
+            Self::Adjust => "adjust",
         }
     }
 }

@@ -77,6 +77,7 @@ impl Modify for Security {
         shop::orders::get_order_by_no,
         shop::orders::pay_order,
         shop::orders::cancel_order,
+        shop::receipt::confirm_receipt,
         shop::messages::list_templates,
         shop::messages::report_grants,
         health::healthz,
@@ -117,6 +118,7 @@ mod tests {
             "get /api/v1/orders/by-no/{out_trade_no}",
             "post /api/v1/orders/{id}/payment",
             "post /api/v1/orders/{id}/cancel",
+            "post /api/v1/orders/{id}/receipt",
             "post /api/v1/message-grants",
         ] {
             assert!(calls.contains(&call.to_owned()), "{call} of {calls:?}");

@@ -10,12 +10,14 @@ use sea_orm::{
 
 use super::db::{Readers, StoreError};
 use super::page::{After, Page};
+use super::{rows, shipments};
 use crate::domain::address::Address;
 use crate::domain::fold::NewOrder;
 use crate::domain::id::{GoodsId, LineId, OrderId, OutTradeNo, SkuId, UserId, WxappId};
 use crate::domain::money::Money;
 use crate::domain::order::{CloseReason, Line, OrderState};
 use crate::domain::price::Amounts;
+use crate::domain::shipment::Shipment;
 use crate::domain::time::Timestamp;
 
 /// Where an order stands, as lists are asked for.
@@ -30,7 +32,7 @@ pub enum ListState {
 }
 
 impl ListState {
-    const ALL: [Self; 6] =
+    pub const ALL: [Self; 6] =
         [Self::Unpaid, Self::Paid, Self::Shipped, Self::Completed, Self::Closed, Self::Refunded];
 
     pub fn as_str(self) -> &'static str {
@@ -71,7 +73,7 @@ impl RefundProgress {
 }
 
 /// Refunds in these states are not at their end.
-const OPEN_REFUNDS: [&str; 5] = ["due", "requested", "processing", "abnormal", "failed"];
+pub(super) const OPEN_REFUNDS: [&str; 5] = ["due", "requested", "processing", "abnormal", "failed"];
 
 /// An order as its buyer sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +89,8 @@ pub struct OrderView {
     pub remark: String,
     pub lines: Vec<LineView>,
     pub address: Option<Address>,
+    /// The oldest first.
+    pub shipments: Vec<Shipment>,
     pub transaction_id: Option<String>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
@@ -204,11 +208,15 @@ pub async fn order_by_no(
 struct Parts {
     lines: HashMap<i64, Vec<LineView>>,
     addresses: HashMap<i64, Address>,
+    shipments: HashMap<i64, Vec<Shipment>>,
     received: HashMap<i64, i64>,
     refunds_open: HashMap<i64, bool>,
 }
 
-async fn views(readers: &Readers, rows: Vec<order::Model>) -> Result<Vec<OrderView>, StoreError> {
+pub(super) async fn views(
+    readers: &Readers,
+    rows: Vec<order::Model>,
+) -> Result<Vec<OrderView>, StoreError> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -216,6 +224,7 @@ async fn views(readers: &Readers, rows: Vec<order::Model>) -> Result<Vec<OrderVi
     let mut parts = Parts {
         lines: lines(readers, &ids).await?,
         addresses: addresses(readers, &ids).await?,
+        shipments: parcels(readers, &rows).await?,
         received: received(readers, &ids).await?,
         refunds_open: refunds_open(readers, &ids).await?,
     };
@@ -254,19 +263,27 @@ fn line(row: order_goods::Model) -> Result<LineView, StoreError> {
 }
 
 async fn addresses(readers: &Readers, orders: &[i64]) -> Result<HashMap<i64, Address>, StoreError> {
-    let rows = order_address::Entity::find()
+    let found = order_address::Entity::find()
         .filter(order_address::Column::OrderId.is_in(orders.iter().copied()))
         .all(readers.db())
         .await?;
-    let address = |row: order_address::Model| Address {
-        name: row.name,
-        phone: row.phone,
-        province: row.province,
-        city: row.city,
-        district: row.district,
-        detail: row.detail,
-    };
-    Ok(rows.into_iter().map(|row| (row.order_id, address(row))).collect())
+    Ok(found.into_iter().map(|row| (row.order_id, rows::orders::address(row))).collect())
+}
+
+/// Parcels of those orders that may have some.
+async fn parcels(
+    readers: &Readers,
+    orders: &[order::Model],
+) -> Result<HashMap<i64, Vec<Shipment>>, StoreError> {
+    let ids: Vec<i64> = orders.iter().filter(|o| o.paid_at.is_some()).map(|o| o.id).collect();
+    let mut parcels: HashMap<i64, Vec<Shipment>> = HashMap::new();
+    if ids.is_empty() {
+        return Ok(parcels);
+    }
+    for shipment in shipments::of_orders(readers.db(), ids.into_iter()).await? {
+        parcels.entry(shipment.order.get()).or_default().push(shipment);
+    }
+    Ok(parcels)
 }
 
 /// All money that came for each order, settled or surplus.
@@ -319,6 +336,7 @@ fn view(row: order::Model, parts: &mut Parts) -> Result<OrderView, StoreError> {
         refunded: Money::from_fen(row.refunded_fen),
         lines: parts.lines.remove(&row.id).unwrap_or_default(),
         address: parts.addresses.remove(&row.id),
+        shipments: parts.shipments.remove(&row.id).unwrap_or_default(),
         order_no: row.order_no,
         remark: row.remark,
         transaction_id: row.transaction_id,
@@ -361,9 +379,11 @@ impl OrderView {
         let order = new.order;
         let (state, paid_at) = match &order.state {
             OrderState::Paid(paid) => (ListState::Paid, Some(paid.at)),
-            OrderState::Unpaid(_) | OrderState::Closed { .. } | OrderState::Refunded { .. } => {
-                (ListState::Unpaid, None)
-            }
+            OrderState::Unpaid(_)
+            | OrderState::Shipped { .. }
+            | OrderState::Completed { .. }
+            | OrderState::Closed { .. }
+            | OrderState::Refunded { .. } => (ListState::Unpaid, None),
         };
         Self {
             id: order.id,
@@ -376,6 +396,7 @@ impl OrderView {
             remark: order.remark,
             lines: new.lines.into_iter().map(LineView::of).collect(),
             address: Some(new.address),
+            shipments: Vec::new(),
             transaction_id: None,
             created_at: order.created_at,
             expires_at: order.expires_at,

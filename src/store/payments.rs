@@ -86,7 +86,7 @@ pub struct OrderRef {
     pub order: OrderId,
 }
 
-fn order_ref((wxapp, order): (i64, i64)) -> Result<OrderRef, StoreError> {
+pub(super) fn order_ref((wxapp, order): (i64, i64)) -> Result<OrderRef, StoreError> {
     let bad = |error| StoreError::row("order", error);
     Ok(OrderRef {
         wxapp: WxappId::parse(wxapp).map_err(bad)?,

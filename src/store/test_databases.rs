@@ -1,18 +1,17 @@
 //! Databases for unit tests: SQLite always, PostgreSQL and MariaDB where a server is named.
 //!
 //! `BUYNOW_TEST_DATABASE` says on which the tests of this process run. Two tests run the others of
-//! the store, of the journal and of goods and orders once more, on the servers that
-//! `BUYNOW_TEST_POSTGRES` and `BUYNOW_TEST_MARIADB` name by the URL of a user who may make
-//! databases; without a URL they say so and pass, unless `BUYNOW_TEST_SERVERS` is `required`.
+//! the store, of the journal and of goods and orders once more, on servers that they start; where
+//! there is none, they say so and pass, unless `BUYNOW_TEST_SERVERS` is `required`.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Write as _;
 use std::process::Command;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::db::{Readers, open_readers, open_writer};
 use super::readers::Pool;
+use crate::test_support::servers::{Durability, Mariadb, Postgres, Server};
 
 /// Names a [`Kind`] for the tests of a process.
 const KIND: &str = "BUYNOW_TEST_DATABASE";
@@ -43,17 +42,13 @@ impl Kind {
         }
     }
 
-    /// The URL of a server of this kind.
+    /// The URL of the server of this kind that the starter of this process named.
     fn server(self) -> Option<String> {
-        let variable = match self {
-            Self::Sqlite => return None,
-            Self::Postgres => "BUYNOW_TEST_POSTGRES",
-            Self::Mariadb => "BUYNOW_TEST_MARIADB",
-        };
-        let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
-        let required = std::env::var("BUYNOW_TEST_SERVERS").is_ok_and(|value| value == "required");
-        assert!(url.is_some() || !required, "{variable} names no server");
-        url
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => std::env::var("BUYNOW_TEST_POSTGRES").ok(),
+            Self::Mariadb => std::env::var("BUYNOW_TEST_MARIADB").ok(),
+        }
     }
 }
 
@@ -186,18 +181,11 @@ const FILTERS: [&str; 4] =
     ["store::", "actors::journal::", "actors::goods::", "actors::order::tests"];
 const STARTERS: &str = "all_of_this_on_";
 
-/// Past the harness, which keeps what a test that passes prints.
-fn say(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
-fn all_of_this_on(kind: Kind) {
-    if kind.server().is_none() {
-        return say(&format!("skipped: no {} server for the unit tests", kind.as_str()));
-    }
+fn all_of_this_on(kind: Kind, server: Option<Server>) {
+    let Some(server) = server else { return };
     let mut again = Command::new(std::env::current_exe().unwrap());
     again.args(FILTERS).args(["--skip", STARTERS]).env(KIND, kind.as_str());
-    let output = again.output().unwrap();
+    let output = again.env(server.variable(), server.admin_url()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "on {}:\n{said}{complained}", kind.as_str());
@@ -207,10 +195,10 @@ fn all_of_this_on(kind: Kind) {
 
 #[test]
 fn all_of_this_on_postgresql() {
-    all_of_this_on(Kind::Postgres);
+    all_of_this_on(Kind::Postgres, Postgres::start_with(Durability::None));
 }
 
 #[test]
 fn all_of_this_on_mariadb() {
-    all_of_this_on(Kind::Mariadb);
+    all_of_this_on(Kind::Mariadb, Mariadb::start_with(Durability::None));
 }

@@ -9,7 +9,8 @@ use buynow::config::Config;
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
 use secrecy::SecretString;
 
-use crate::support::storage::{say, skipped_but_on_sqlite};
+use crate::support::skipped::say;
+use crate::support::storage::skipped_but_on_sqlite;
 use crate::support::{Reply, Shopper, TestApp};
 
 /// Orders at the same time.

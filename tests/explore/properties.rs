@@ -107,8 +107,8 @@ fn sum<'a>(refunds: impl Iterator<Item = &'a Refund>) -> i64 {
 fn money(state: &State, order: &Order) -> Check {
     let settled: Vec<&Payment> =
         payments(state, order).filter(|payment| payment.kind == PaymentKind::Settled).collect();
-    match &order.state {
-        OrderState::Paid(paid) | OrderState::Refunded { paid, .. } => {
+    match order.state.paid() {
+        Some(paid) => {
             let [only] = settled[..] else {
                 return Err(format!("order {} is paid {} times", order.id, settled.len()));
             };
@@ -116,7 +116,7 @@ fn money(state: &State, order: &Order) -> Check {
                 && Some(&only.evidence.transaction) == paid.transaction.as_ref();
             ensure(fits, || format!("order {} is paid by other money", order.id))?;
         }
-        OrderState::Unpaid(_) | OrderState::Closed { .. } => {
+        None => {
             ensure(settled.is_empty(), || format!("order {} keeps money for nothing", order.id))?;
         }
     }
@@ -221,7 +221,9 @@ pub fn check_step(before: &State, after: &State) -> Check {
         let now = &after.db.orders[id].state;
         let fits = match &order.state {
             OrderState::Closed { .. } | OrderState::Refunded { .. } => *now == order.state,
+            // Nothing is shipped in these scenarios.
             OrderState::Paid(_) => matches!(now, OrderState::Paid(_) | OrderState::Refunded { .. }),
+            OrderState::Shipped { .. } | OrderState::Completed { .. } => false,
             OrderState::Unpaid(Some(_)) => !matches!(now, OrderState::Unpaid(None)),
             OrderState::Unpaid(None) => true,
         };

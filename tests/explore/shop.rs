@@ -213,6 +213,9 @@ fn is_refusal(outcome: &Outcome) -> bool {
         Outcome::AttemptStarted(started) => started.is_err(),
         Outcome::Closing(closing) => closing.is_err(),
         Outcome::RefundChanged(changed) => !changed,
+        Outcome::Received(received) => received.is_err(),
+        Outcome::Reminded(told) => !told,
+        Outcome::Acted(acted) => acted.is_err(),
         Outcome::PrepayRecorded(_) | Outcome::Settled(_) | Outcome::IncidentKept => false,
     }
 }
@@ -227,6 +230,8 @@ fn is_touched(books: &Books) -> bool {
         || any(&books.attempts)
         || any(&books.payments)
         || any(&books.refunds)
+        || any(&books.shipments)
+        || !books.timeline.is_empty()
         || !books.entries.is_empty()
         || !books.notifications.is_empty()
         || !books.incidents.is_empty()

@@ -227,6 +227,8 @@ impl State {
                 OrderState::Unpaid(None) => 1,
                 OrderState::Unpaid(Some(closing)) => 10 + closing.reason as u8,
                 OrderState::Paid(_) => 3,
+                OrderState::Shipped { .. } => 6,
+                OrderState::Completed { .. } => 7,
                 OrderState::Closed { reason, .. } => 20 + *reason as u8,
                 OrderState::Refunded { .. } => 5,
             };

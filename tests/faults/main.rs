@@ -40,7 +40,7 @@ macro_rules! on_both {
 fn ours(server: Option<Server>) -> Option<Server> {
     let ours = server.filter(Server::is_ours);
     if ours.is_none() {
-        support::storage::say("there is no server that this test may stop");
+        support::skipped::say("there is no server that this test may stop");
     }
     ours
 }

@@ -366,12 +366,12 @@ async fn message_templates_are_those_of_what_buyers_are_told() {
     let items = templates["items"].as_array().unwrap();
     items.iter().for_each(|item| has(item, "event template_id"));
     let events: Vec<&str> = items.iter().map(|item| item["event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["order_paid", "order_refunded"]);
+    assert_eq!(events, ["order_paid", "order_refunded", "order_shipped"]);
     app.stop().await;
 }
 
 /// The calls of the contract that are served now, with a path that reaches each.
-const ROUTES: [(&str, &str); 24] = [
+const ROUTES: [(&str, &str); 25] = [
     ("POST", "/api/v1/session"),
     ("DELETE", "/api/v1/session"),
     ("GET", "/api/v1/me"),
@@ -391,6 +391,7 @@ const ROUTES: [(&str, &str); 24] = [
     ("GET", "/api/v1/orders/by-no/{out_trade_no}"),
     ("POST", "/api/v1/orders/{id}/payment"),
     ("POST", "/api/v1/orders/{id}/cancel"),
+    ("POST", "/api/v1/orders/{id}/receipt"),
     ("GET", "/api/v1/message-templates"),
     ("POST", "/api/v1/message-grants"),
     ("GET", "/healthz"),
@@ -433,6 +434,9 @@ async fn what_the_document_says_of_order_and_payment_is_what_is_answered() {
         ("OrderLine", LINE),
         ("OrderAddress", PLACE),
         ("Payment", PAYMENT),
+        ("Shipment", "company_code company number lines shipped_at"),
+        ("ShippedLine", "order_goods_id quantity"),
+        ("Express", "company number"),
         ("GoodsItem", GOODS_ITEM),
         ("Goods", GOODS),
         ("Sku", SKU),

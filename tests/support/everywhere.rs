@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use super::storage::{KIND, Kind, say_aloud};
+use super::skipped::say_aloud;
+use super::storage::{KIND, Kind};
 
 /// Tests that only start others are called so, and are not started by them.
 const STARTERS: &str = "all_of_this_on_";

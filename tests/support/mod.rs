@@ -10,12 +10,14 @@ pub mod process;
 pub mod proxy;
 pub mod servers;
 mod shopper;
+pub mod skipped;
 pub mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use buynow::actors::desk::{Clerk, Desk, DeskSettings};
 use buynow::actors::directory::Directory;
 use buynow::actors::journal::{CommitProbe, JournalHandle, NoProbe};
 use buynow::actors::notifier::{NotifierActor, RunNotifier};
@@ -23,7 +25,8 @@ use buynow::actors::reaper::{Reaped, ReaperActor, RunReaper};
 use buynow::app::{self, App, Options};
 use buynow::clock::{Clock, Timestamp};
 use buynow::config::{Config, Mode, SANDBOX_APPID};
-use buynow::domain::id::WxappId;
+use buynow::domain::id::{StaffId, WxappId};
+use buynow::domain::money::Money;
 use buynow::sandbox::SandboxHandle;
 use buynow::store::Readers;
 use buynow::store::audit::{AuditReport, audit};
@@ -306,6 +309,24 @@ impl TestApp {
 
     pub fn notifier(&self) -> actix::Addr<NotifierActor> {
         self.notifier.clone()
+    }
+
+    /// What staff do.
+    pub fn desk(&self) -> Desk {
+        let settings = DeskSettings {
+            max_order: Money::from_fen(self.config.engine.max_order_fen),
+            wechat_wait: Duration::from_millis(self.config.engine.cancel_wait_ms),
+        };
+        Desk::new(self.directory.clone(), self.journal.clone(), settings)
+    }
+
+    /// Staff member 7, at work for the first mini-program.
+    pub fn clerk(&self) -> Clerk {
+        Clerk {
+            wxapp: WxappId::parse(FIRST_SHOP).unwrap(),
+            staff: StaffId::parse(7).unwrap(),
+            key: None,
+        }
     }
 
     pub async fn run_reaper(&self) -> Reaped {

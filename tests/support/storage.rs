@@ -3,7 +3,6 @@
 //! `BUYNOW_TEST_DATABASE` says which: `sqlite` (or nothing), `postgres` or `mariadb`. Databases on
 //! a server are copies of one that is migrated once for each test binary.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::servers::{Durability, Mariadb, Postgres, Server};
+use super::skipped::say;
 
 /// The databases on which the tests of this project run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,17 +63,6 @@ pub fn skipped_but_on_sqlite(what: &str) -> bool {
         say(&format!("not on {}: {what}", kind.as_str()));
     }
     kind != Kind::Sqlite
-}
-
-/// One line about this test that is seen although the test passes.
-pub fn say(what: &str) {
-    let thread = std::thread::current();
-    say_aloud(&format!("skipped: {}: {what}", thread.name().unwrap_or("a test")));
-}
-
-/// Past the harness, which keeps what a test that passes prints.
-pub fn say_aloud(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// The server of this process; its guard ends it when the process does.

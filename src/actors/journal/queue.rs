@@ -65,14 +65,17 @@ const BATCH_WRITES_MAX: usize = 512;
 
 fn is_urgent(command: &Command) -> bool {
     match command {
-        Command::Place(_) | Command::StartAttempt(_) => false,
+        Command::Place(_) | Command::StartAttempt(_) | Command::Receive(_) | Command::Remind(_) => {
+            false
+        }
         Command::RecordPrepay(_)
         | Command::Settle(_)
         | Command::BeginClosing(_)
         | Command::CloseAttempt(_)
         | Command::PostponeClosing(_)
         | Command::ChangeRefund(_)
-        | Command::KeepIncident(_) => true,
+        | Command::KeepIncident(_)
+        | Command::Desk(_) => true,
     }
 }
 

@@ -8,6 +8,7 @@ use actix::prelude::*;
 use futures_util::StreamExt as _;
 
 use super::protocol::*;
+use super::stale;
 use crate::actors::directory::Directory;
 use crate::actors::journal::{JournalError, JournalHandle, random_token};
 use crate::actors::messenger::{Deliver, MessageError};
@@ -237,6 +238,9 @@ async fn try_one(inner: &Inner, message: &Waiting, turn: &Turn) -> Result<Delive
     let shop = inner.directory.shop(message.wxapp).await.map_err(|_| NotifyError::Shop)?;
     match shop.wxapp.templates.get(&message.event) {
         None => Ok(Delivery::Skipped { reason: "no_template" }),
+        Some(_) if stale::is_too_old(&inner.readers, &inner.clock, message).await? => {
+            Ok(Delivery::Skipped { reason: "too_old" })
+        }
         Some(template) => {
             let to = Recipient { wxapp: &shop.wxapp, messenger: &shop.messenger, template };
             deliver(inner, message, &to, turn).await
@@ -383,8 +387,10 @@ fn pause_seconds(tries: i64) -> i64 {
 fn facts(message: &Waiting, wxapp: &Wxapp) -> Facts {
     let mut facts = message.facts.clone();
     facts.insert("shop".into(), wxapp.name.clone());
-    if let Some(ms) = facts.remove("time_ms").and_then(|text| text.parse().ok()) {
-        facts.insert("time".into(), for_people(Timestamp::from_millis(ms)));
+    for (millis, name) in [("time_ms", "time"), ("expires_ms", "expires")] {
+        if let Some(ms) = facts.remove(millis).and_then(|text| text.parse().ok()) {
+            facts.insert(name.into(), for_people(Timestamp::from_millis(ms)));
+        }
     }
     facts
 }

@@ -2,6 +2,7 @@
 
 mod actor;
 pub mod protocol;
+mod stale;
 
 pub use actor::{NotifierActor, NotifierSettings};
 pub use protocol::*;

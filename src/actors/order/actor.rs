@@ -22,7 +22,9 @@ use crate::clock::Clock;
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::books::{KeyRef, Operation};
 use crate::domain::cart::CartItem;
-use crate::domain::fold::{BeginClosing, Command, KeyClaim, Outcome, Place, Placed};
+use crate::domain::fold::{
+    BeginClosing, Command, KeyClaim, Outcome, Place, Placed, Receive, Receiver,
+};
 use crate::domain::id::{AddressId, OrderId, OutTradeNo, UserId, WxappId};
 use crate::domain::money::Money;
 use crate::domain::order::{CloseReason, Order};
@@ -299,6 +301,23 @@ impl Handler<CancelOrder> for OrderActor {
             }
         };
         Box::pin(cancelling.instrument(span))
+    }
+}
+
+impl Handler<ConfirmReceipt> for OrderActor {
+    type Result = ResponseFuture<Result<Order, ReceiptError>>;
+
+    fn handle(&mut self, confirm: ConfirmReceipt, _: &mut Self::Context) -> Self::Result {
+        let (deps, span) = (self.deps.clone(), confirm.span.clone());
+        let receiving = async move {
+            let receive = Receive { order: confirm.order, by: Receiver::Buyer(confirm.user) };
+            match deps.journal.submit(deps.wxapp, Command::Receive(receive), None).await {
+                Ok(Outcome::Received(received)) => Ok(received?),
+                Err(JournalError::Busy) => Err(ReceiptError::Busy),
+                Ok(_) | Err(_) => Err(ReceiptError::Unavailable),
+            }
+        };
+        Box::pin(receiving.instrument(span))
     }
 }
 

@@ -8,6 +8,7 @@
 //! |---|---|---|---|---|
 //! | [`PlaceOrder`] | [`PlacedOrder`] | [`PlaceError`] | buyer and key | future, after the commit |
 //! | [`CancelOrder`] | the order | [`CancelError`] | the order | future, after the commit |
+//! | [`ConfirmReceipt`] | the order | [`ReceiptError`] | the order | future, after the commit |
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use tracing::Span;
 
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::cart::{Cart, CartItem};
-use crate::domain::fold::ClosingRefusal;
+use crate::domain::fold::{ClosingRefusal, ReceiptRefusal};
 use crate::domain::id::{AddressId, IdempotencyKey, OrderId, UserId};
 use crate::domain::money::Money;
 use crate::domain::order::Order;
@@ -76,6 +77,26 @@ pub struct CancelOrder {
 pub enum CancelError {
     #[error(transparent)]
     Refused(#[from] ClosingRefusal),
+    #[error("too much is under way")]
+    Busy,
+    #[error("the database does not answer")]
+    Unavailable,
+}
+
+/// A buyer says that he has the goods.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Order, ReceiptError>")]
+pub struct ConfirmReceipt {
+    pub order: OrderId,
+    pub user: UserId,
+    pub span: Span,
+}
+
+/// Why an order was not completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    #[error(transparent)]
+    Refused(#[from] ReceiptRefusal),
     #[error("too much is under way")]
     Busy,
     #[error("the database does not answer")]

@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use super::protocol::*;
 use super::provider::PaymentProvider;
 use super::turn::UnderWay;
-use super::{closing, notify, prepay, refund};
+use super::{closing, inquire, notify, prepay, refund};
 use crate::actors::journal::JournalHandle;
 use crate::clock::Clock;
 use crate::domain::fold::{Command, Outcome};
@@ -145,6 +145,15 @@ impl Handler<AskWechat> for PaymentActor {
     fn handle(&mut self, ask: AskWechat, _: &mut Self::Context) -> Self::Result {
         let inner = self.inner.clone();
         Box::pin(async move { closing::ask(&inner, ask.order).await }.instrument(ask.span))
+    }
+}
+
+impl Handler<Inquire> for PaymentActor {
+    type Result = ResponseFuture<Result<Vec<Inquired>, PaymentError>>;
+
+    fn handle(&mut self, about: Inquire, _: &mut Self::Context) -> Self::Result {
+        let inner = self.inner.clone();
+        Box::pin(async move { inquire::inquire(&inner, about.order).await }.instrument(about.span))
     }
 }
 

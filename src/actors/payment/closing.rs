@@ -10,7 +10,7 @@ use crate::domain::fold::{
     CloseAttempt, Command, FoundRefund, KeepIncident, Outcome, PostponeClosing, Settle, Settlement,
 };
 use crate::domain::id::OrderId;
-use crate::domain::order::{Closing, Order, OrderState};
+use crate::domain::order::{NextTry, Order};
 use crate::domain::payment::{IncidentReason, PaymentEvidence};
 use crate::domain::time::Timestamp;
 use crate::store::claims::{Claim, Work};
@@ -73,10 +73,10 @@ async fn close_under(
             closed = Closed::NotYet;
         }
     }
-    match (closed, &order.state) {
+    match (closed, order.next_try()) {
         (Closed::Quiet | Closed::Elsewhere, _) => Ok((closed, None)),
-        (Closed::NotYet, OrderState::Unpaid(Some(closing))) => {
-            postpone(inner, claim, id, closing).await?;
+        (Closed::NotYet, Some(next)) => {
+            postpone(inner, claim, id, next).await?;
             Ok((closed, None))
         }
         // Another attempt has paid the order, or it is closed: only the claim knows of this one.
@@ -91,16 +91,16 @@ fn later(claim: &Claim, now: Timestamp) -> Timestamp {
 
 /// Whether the next try is set already: a buyer who cancels again and again does not change it.
 fn is_postponed(order: &Order, now: Timestamp) -> bool {
-    matches!(&order.state, OrderState::Unpaid(Some(closing)) if now < closing.next_at)
+    order.next_try().is_some_and(|next| now < next.at)
 }
 
 async fn postpone(
     inner: &Inner,
     claim: &Claim,
     order: OrderId,
-    closing: &Closing,
+    next: NextTry,
 ) -> Result<(), PaymentError> {
-    let tries = usize::try_from(closing.tries).unwrap_or(usize::MAX);
+    let tries = usize::try_from(next.tries).unwrap_or(usize::MAX);
     let pause = PAUSES.get(tries).or(PAUSES.last()).copied().unwrap_or(600);
     let next_at = inner.deps.clock.now().plus_seconds(pause);
     let command = Command::PostponeClosing(PostponeClosing { order, next_at });

@@ -2,6 +2,7 @@
 
 mod actor;
 mod closing;
+mod inquire;
 mod notify;
 mod prepay;
 pub mod protocol;

@@ -10,6 +10,7 @@
 //! | [`Notify`] | [`NotifyReply`] | none | transaction_id | future |
 //! | [`CloseOrder`] | [`Closed`] | [`PaymentError`] | the order | future |
 //! | [`AskWechat`] | none | [`PaymentError`] | the order | future |
+//! | [`Inquire`] | [`Inquired`], one for each attempt | [`PaymentError`] | the order | future |
 //! | [`AskAgain`] | none | [`PaymentError`] | the attempt's claim | future |
 //! | [`WorkOnRefund`] | none | [`PaymentError`] | out_refund_no | future |
 
@@ -19,7 +20,7 @@ use tracing::Span;
 
 use crate::actors::journal::JournalError;
 use crate::domain::attempt::NotPayable;
-use crate::domain::id::{AttemptId, OrderId, RefundId, UserId};
+use crate::domain::id::{AttemptId, OrderId, OutTradeNo, RefundId, UserId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 pub use crate::wechat::pay::RequestPayment;
@@ -96,6 +97,37 @@ pub enum Closed {
 pub struct AskWechat {
     pub order: OrderId,
     pub span: Span,
+}
+
+/// Asks WeChat about every attempt of an order, in whatever state, and settles money that it shows.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Vec<Inquired>, PaymentError>")]
+pub struct Inquire {
+    pub order: OrderId,
+    pub span: Span,
+}
+
+/// WeChat's word about one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inquired {
+    pub out_trade_no: OutTradeNo,
+    pub word: InquiredWord,
+}
+
+/// In one word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InquiredWord {
+    Paid,
+    /// Paid, and given back wholly or in part.
+    Refunded,
+    NotPaid,
+    Closed,
+    /// WeChat does not know the number.
+    Unknown,
+    /// The number belongs to somebody else's attempt.
+    Others,
+    /// No answer; why.
+    NoAnswer(String),
 }
 
 /// The same for one attempt on the engine's own account: of several processes one asks.

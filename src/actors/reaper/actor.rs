@@ -8,6 +8,7 @@ use actix::prelude::*;
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 
+use super::life::{Life, LifeSettings};
 use super::protocol::*;
 use crate::actors::directory::Directory;
 use crate::actors::journal::{JournalError, JournalHandle};
@@ -42,6 +43,7 @@ pub struct ReaperSettings {
     pub batch: u64,
     /// How long idempotency keys are kept.
     pub key_seconds: i64,
+    pub life: LifeSettings,
 }
 
 /// Does what time brings.
@@ -71,6 +73,8 @@ struct Stages {
     closing: Stage,
     asking: Stage,
     refunding: Stage,
+    reminding: Stage,
+    completing: Stage,
     keeping_house: Stage,
 }
 
@@ -181,9 +185,25 @@ async fn run(inner: &Inner) -> Reaped {
         closings: stages.closing.once(async { counted(close(inner).await) }).await,
         asked: stages.asking.once(async { counted(ask(inner).await) }).await,
         refunds: stages.refunding.once(async { counted(refund(inner).await) }).await,
+        ..Reaped::default()
     };
+    let life = life(inner);
+    let reminded = stages.reminding.once(async { counted(life.remind().await) }).await;
+    let completed = stages.completing.once(async { counted(life.complete().await) }).await;
+    let reaped = reaped.with_life(reminded, completed);
     stages.keeping_house.once(keep_house(inner)).await;
     reaped
+}
+
+fn life(inner: &Inner) -> Life<'_> {
+    Life {
+        directory: &inner.directory,
+        journal: &inner.journal,
+        readers: &inner.readers,
+        now: inner.clock.now(),
+        settings: inner.settings.life,
+        batch: inner.settings.batch,
+    }
 }
 
 async fn keep_house(inner: &Inner) {

@@ -26,6 +26,10 @@ pub struct Reaped {
     /// Attempts that WeChat was asked about.
     pub asked: usize,
     pub refunds: usize,
+    /// Orders whose buyer was told that they are about to expire.
+    pub reminded: usize,
+    /// Orders that count as received after their time on the way.
+    pub completed: usize,
 }
 
 /// Starts no further run, and answers when those under way are done.

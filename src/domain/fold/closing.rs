@@ -4,8 +4,10 @@
 use crate::domain::attempt::{self, Attempt, AttemptEvent};
 use crate::domain::books::{Books, EntryKind, Kept};
 use crate::domain::id::{AttemptId, OrderId, UserId};
+use crate::domain::notification::Facts;
 use crate::domain::order::{CloseReason, Line, Order, OrderEvent, OrderState, TransitionError};
 use crate::domain::time::Timestamp;
+use crate::domain::timeline::{What, Who};
 
 /// The order shall be closed.
 #[derive(Debug, Clone)]
@@ -84,12 +86,31 @@ pub(super) fn postpone(
     postpone: PostponeClosing,
     now: Timestamp,
 ) -> Result<Order, ClosingRefusal> {
+    if postpone_repricing(books, &postpone) {
+        return find(books, postpone.order);
+    }
     let event = OrderEvent::PostponeClosing { next_at: postpone.next_at };
     super::transition(books, postpone.order, event, now)?;
     find(books, postpone.order)
 }
 
-/// Closes an order that is being closed once none of its attempts can bring money.
+/// A change of price waits in the same way as a closing.
+fn postpone_repricing(books: &mut Books, postpone: &PostponeClosing) -> bool {
+    let Some(kept) = books.orders.get_mut(&postpone.order) else { return false };
+    if kept.get().state != OrderState::Unpaid(None) || kept.get().repricing.is_none() {
+        return false;
+    }
+    let order = kept.change();
+    order.version += 1;
+    if let Some(repricing) = &mut order.repricing {
+        repricing.next_at = postpone.next_at;
+        repricing.tries = repricing.tries.saturating_add(1);
+    }
+    true
+}
+
+/// Once no attempt of it can bring money: closes an order that is being closed, and changes the
+/// price of one whose price is to change.
 pub(super) fn finish_if_quiet(books: &mut Books, order: OrderId, now: Timestamp) {
     let closing = books
         .orders
@@ -99,15 +120,40 @@ pub(super) fn finish_if_quiet(books: &mut Books, order: OrderId, now: Timestamp)
     if closing && quiet {
         let finished = super::transition(books, order, OrderEvent::FinishClosing, now);
         debug_assert!(finished.is_ok(), "a closing order can be closed");
+    } else if quiet {
+        change_price(books, order, now);
     }
 }
 
-/// Returns what the ledger shows as deducted; never more, whatever the goods say today.
+/// From now on it costs what staff have said; the buyer may pay again.
+fn change_price(books: &mut Books, id: OrderId, now: Timestamp) {
+    let Some(kept) = books.orders.get_mut(&id) else { return };
+    let unpaid = kept.get().state == OrderState::Unpaid(None);
+    let Some(repricing) = kept.get().repricing.filter(|_| unpaid) else { return };
+    let order = kept.change();
+    order.repricing = None;
+    order.version += 1;
+    if let Some(amounts) = order.amounts.adjusted(repricing.adjust) {
+        order.amounts = amounts;
+    }
+    let fen = |fen: i64| fen.to_string();
+    let detail = Facts::from([
+        ("adjust_fen".into(), fen(order.amounts.adjust.as_fen())),
+        ("pay_fen".into(), fen(order.amounts.pay.as_fen())),
+    ]);
+    let confirmed_by = std::mem::replace(&mut books.acting, Who::Staff(repricing.by));
+    books.happened(id, What::PriceChanged, detail, now);
+    books.acting = confirmed_by;
+}
+
+/// Returns what the ledger shows as deducted; never more, whatever the goods say today. What a
+/// parcel has taken is not there to be sold again.
 pub(super) fn return_stock(books: &mut Books, order: OrderId, kind: EntryKind, now: Timestamp) {
     for line in lines(books, order) {
         let deducted = books.deducted.get(&line.id).copied().unwrap_or(0);
-        if deducted > 0 {
-            books.move_stock(&line, deducted, kind, now);
+        let sent: i64 = books.shipments_of(order).map(|parcel| parcel.pieces_of(line.id)).sum();
+        if deducted > sent {
+            books.move_stock(&line, deducted - sent, kind, now);
         }
     }
 }

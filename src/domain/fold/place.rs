@@ -136,6 +136,7 @@ fn enter(
         created_at: now,
         expires_at: now.plus_seconds(place.expire_seconds),
         state: OrderState::Unpaid(None),
+        repricing: None,
         version: 1,
     };
     for line in &lines {

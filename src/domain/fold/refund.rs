@@ -3,11 +3,14 @@
 use crate::domain::books::{Books, Kept};
 use crate::domain::id::{OrderId, OutRefundNo, PaymentId, RefundId, TransactionId, WxappId};
 use crate::domain::money::Money;
+use crate::domain::notification::Facts;
+use crate::domain::order::{OrderEvent, OrderState};
 use crate::domain::payment::{
-    Payment, REFUND_NUMBERS_MAX, Refund, RefundEvent, RefundKind, RefundState, apply_refund,
-    go_on_with, out_refund_no,
+    Payment, PaymentKind, REFUND_NUMBERS_MAX, Refund, RefundEvent, RefundKind, RefundState,
+    apply_refund, go_on_with, out_refund_no,
 };
 use crate::domain::time::Timestamp;
+use crate::domain::timeline::What;
 
 /// Something happened to a refund.
 #[derive(Debug, Clone)]
@@ -17,6 +20,13 @@ pub struct ChangeRefund {
     pub event: RefundEvent,
     /// What WeChat shows of the same payment; asked for when it refuses ours.
     pub found: Vec<FoundRefund>,
+}
+
+impl ChangeRefund {
+    /// Whether all of an order's money may be back after it.
+    pub fn may_end_the_order(&self) -> bool {
+        matches!(self.event, RefundEvent::Succeeded { .. }) || !self.found.is_empty()
+    }
 }
 
 /// A refund that WeChat knows of and we may not.
@@ -95,10 +105,60 @@ pub(super) fn change(books: &mut Books, change: ChangeRefund, now: Timestamp) ->
     if refund.state == RefundState::Success {
         count_refunded(books, refund.order, refund.amount);
     }
+    let former = kept_state(books, change.refund);
+    note(books, &refund, former.as_ref(), now);
     if let Some(kept) = books.refunds.get_mut(&change.refund) {
         *kept.change() = refund;
     }
+    return_order(books, &origin, now);
     true
+}
+
+fn kept_state(books: &Books, id: RefundId) -> Option<RefundState> {
+    books.refunds.get(&id).map(|kept| kept.get().state.clone())
+}
+
+/// The ends of a refund, and that it is stuck, stand in the timeline.
+fn note(books: &mut Books, refund: &Refund, former: Option<&RefundState>, now: Timestamp) {
+    let what = match &refund.state {
+        RefundState::Success => What::RefundSucceeded,
+        RefundState::Abnormal => What::RefundStuck,
+        RefundState::Failed { .. } => What::RefundFailed,
+        RefundState::Due | RefundState::Requested | RefundState::Processing => return,
+    };
+    if former == Some(&refund.state) {
+        return;
+    }
+    let mut detail = Facts::from([
+        ("out_refund_no".into(), refund.out_refund_no.to_string()),
+        ("amount_fen".into(), refund.amount.as_fen().to_string()),
+    ]);
+    if let RefundState::Failed { code } = &refund.state {
+        detail.insert("code".into(), code.clone());
+    }
+    books.happened(refund.order, what, detail, now);
+}
+
+/// An order whose payment has gone back whole is refunded; what is not in a parcel can be sold
+/// again.
+fn return_order(books: &mut Books, origin: &Origin, now: Timestamp) {
+    let payment = books.payments.get(&origin.payment).map(Kept::get);
+    if payment.is_none_or(|payment| payment.kind != PaymentKind::Settled) {
+        return;
+    }
+    let gone = of_payment(books, origin).filter(|refund| refund.state == RefundState::Success);
+    let gone = gone.map(|refund| refund.amount).try_fold(Money::ZERO, Money::checked_add);
+    let whole = gone.is_some_and(|gone| gone >= origin.total);
+    let paid = books.orders.get(&origin.order).is_some_and(|kept| {
+        matches!(
+            kept.get().state,
+            OrderState::Paid(_) | OrderState::Shipped { .. } | OrderState::Completed { .. }
+        )
+    });
+    if whole && paid {
+        let moved = super::transition(books, origin.order, OrderEvent::ReturnMoney, now);
+        debug_assert!(moved.is_ok(), "a paid order can be refunded");
+    }
 }
 
 /// WeChat refuses to give back what has gone back in part by other hands: the rest is asked for
@@ -146,9 +206,9 @@ pub(super) fn keep_found(books: &mut Books, origin: &Origin, found: &FoundRefund
     let Some(mut refund) = new_refund(books, origin, number.clone(), found.amount, now) else {
         return;
     };
-    let automatic = of_payment(books, origin).any(|refund| refund.kind == RefundKind::Auto);
+    let ours = of_payment(books, origin).any(|refund| refund.kind.is_ours());
     match own_number(&origin.transaction, number) {
-        Some(nth) if !automatic => refund.number = nth,
+        Some(nth) if !ours => refund.number = nth,
         // One automatic refund for each payment.
         Some(_) | None => refund.kind = RefundKind::External,
     }
@@ -193,6 +253,26 @@ pub(super) fn new_automatic(
         books.miss("a number for a refund");
         return None;
     };
+    let refund = new_refund(books, &origin, number, amount, now)?;
+    Some(Refund { number: nth, ..refund })
+}
+
+/// The number that the next refund of a payment gets; none: too many have failed.
+pub(super) fn next_number(books: &Books, payment: &Payment) -> Option<i64> {
+    let nth = last_number(books, &Origin::from(payment)) + 1;
+    (nth <= REFUND_NUMBERS_MAX).then_some(nth)
+}
+
+/// A refund of a payment under our number of this count.
+pub(super) fn new_numbered(
+    books: &mut Books,
+    payment: &Payment,
+    amount: Money,
+    nth: i64,
+    now: Timestamp,
+) -> Option<Refund> {
+    let origin = Origin::from(payment);
+    let number = out_refund_no(&origin.transaction, nth)?;
     let refund = new_refund(books, &origin, number, amount, now)?;
     Some(Refund { number: nth, ..refund })
 }

@@ -11,6 +11,7 @@ use crate::domain::payment::{
     Incident, IncidentReason, Payment, PaymentEvidence, PaymentKind, Refund,
 };
 use crate::domain::time::Timestamp;
+use crate::domain::timeline::What;
 
 use super::refund::{self, FoundRefund};
 
@@ -144,7 +145,10 @@ fn surplus_reason(books: &Books, attempt: &Attempt, settle: &Settle) -> Option<S
     let order = books.orders.get(&attempt.order)?.get();
     match &order.state {
         OrderState::Closed { .. } => Some(SurplusReason::OrderClosed),
-        OrderState::Paid(_) | OrderState::Refunded { .. } => Some(SurplusReason::AlreadyPaid),
+        OrderState::Paid(_)
+        | OrderState::Shipped { .. }
+        | OrderState::Completed { .. }
+        | OrderState::Refunded { .. } => Some(SurplusReason::AlreadyPaid),
         OrderState::Unpaid(_) if attempt.amount != order.amounts.pay => {
             Some(SurplusReason::OtherAmount)
         }
@@ -207,6 +211,14 @@ fn give_back(
         _ => PaymentKind::Surplus,
     };
     let payment = record(books, attempt, &settle, kind, now);
+    if kind == PaymentKind::Surplus {
+        let detail = Facts::from([
+            ("transaction_id".into(), settle.evidence.transaction.to_string()),
+            ("amount_fen".into(), amount.as_fen().to_string()),
+            ("reason".into(), reason.text().into()),
+        ]);
+        books.happened(attempt.order, What::Surplus, detail, now);
+    }
     match reason {
         SurplusReason::SoldOut => {
             let closed = super::transition(books, attempt.order, OrderEvent::SellOut, now);
@@ -287,7 +299,7 @@ pub(super) fn sell(books: &mut Books, order: OrderId, now: Timestamp) {
     }
 }
 
-/// Writes a message into the outbox, in the commit of the fact.
+/// Writes a message about an order, or about a refund of it, into the outbox.
 pub(super) fn notify(
     books: &mut Books,
     order: OrderId,
@@ -295,19 +307,45 @@ pub(super) fn notify(
     refund: Option<&Refund>,
     now: Timestamp,
 ) {
+    let reason = refund.map(|refund| refund.reason.clone()).unwrap_or_default();
+    let about = About {
+        ref_id: refund.map_or(0, |refund| refund.id.get()),
+        amount: refund.map(|refund| refund.amount),
+        more: Facts::from([("reason".into(), reason)]),
+    };
+    tell(books, order, event, about, now);
+}
+
+/// What a message tells beside its order.
+pub(super) struct About {
+    /// The refund or parcel; 0: the order itself.
+    pub ref_id: i64,
+    /// None: what the order costs.
+    pub amount: Option<Money>,
+    pub more: Facts,
+}
+
+/// Writes a message into the outbox, in the commit of the fact.
+pub(super) fn tell(
+    books: &mut Books,
+    order: OrderId,
+    event: Event,
+    about_what: About,
+    now: Timestamp,
+) {
     let Some(id) = books.draw() else { return };
     let Some(about) = books.orders.get(&order).map(|kept| kept.get().clone()) else {
         return;
     };
-    let amount = refund.map_or(about.amounts.pay, |refund| refund.amount);
-    let facts = Facts::from([
+    let amount = about_what.amount.unwrap_or(about.amounts.pay);
+    let mut facts = Facts::from([
         ("order_id".into(), order.to_string()),
         ("order_no".into(), about.order_no.to_string()),
         ("goods".into(), goods_in_words(books.lines_of(order))),
         ("amount".into(), amount.to_string()),
-        ("reason".into(), refund.map(|refund| refund.reason.clone()).unwrap_or_default()),
         ("time_ms".into(), now.as_millis().to_string()),
     ]);
+    facts.extend(about_what.more);
     let paid_by = |attempt: &&Attempt| attempt.state == attempt::AttemptState::Paid;
     let prepay = books.attempts_of(order).find(paid_by).and_then(|paid| paid.prepay.as_ref());
     let form_id = prepay.map(|prepay| prepay.id.clone());
@@ -317,7 +355,7 @@ pub(super) fn notify(
         user: about.user,
         order,
         event,
-        ref_id: refund.map_or(0, |refund| refund.id.get()),
+        ref_id: about_what.ref_id,
         facts,
         form_id,
     });

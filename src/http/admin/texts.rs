@@ -97,7 +97,9 @@ texts! {
     seconds_to_wait "秒后可再试" "seconds to wait";
     logged_out "已退出登录" "You are logged out";
     confirm_title "请再次输入密码" "Please give your password again";
-    confirm_why "这项操作涉及账号、令牌或资金，需要确认是本人" "This concerns accounts, tokens or money, so we make sure it is you";
+    confirm_why
+        "这项操作涉及账号、令牌或资金，需要确认是本人"
+        "This concerns accounts, tokens or money, so we make sure it is you";
     confirm "确认" "Confirm";
 
     // One's own account.
@@ -120,7 +122,9 @@ texts! {
     two_step_off "未开启" "Off";
     two_step_start "开启两步验证" "Turn on two-step log-in";
     two_step_stop "关闭两步验证" "Turn off two-step log-in";
-    two_step_scan "用验证器应用扫描二维码，或手动输入密钥，再填写显示的六位数字" "Scan the picture with an authenticator app, or type the key, then give the six digits it shows";
+    two_step_scan
+        "用验证器应用扫描二维码，或手动输入密钥，再填写显示的六位数字"
+        "Scan the picture with an authenticator app, or type the key, then give the six digits it shows";
     two_step_key "密钥" "Key";
     two_step_picture "两步验证二维码" "QR code for two-step log-in";
     wrong_code "验证码不正确" "The code is not right";

@@ -8,6 +8,7 @@ pub mod me;
 pub mod messages;
 pub mod orders;
 pub mod payments;
+pub mod receipt;
 mod refusals;
 pub mod session;
 pub mod views;
@@ -22,5 +23,6 @@ pub fn routes(config: &mut ServiceConfig) {
     addresses::routes(config);
     checkout::routes(config);
     orders::routes(config);
+    receipt::routes(config);
     messages::routes(config);
 }

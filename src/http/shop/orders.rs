@@ -350,7 +350,11 @@ async fn close(state: &AppState, shopper: &Shopper, id: OrderId) {
 }
 
 /// The buyer's own order; another's is not found.
-async fn own(state: &AppState, shopper: &Shopper, id: OrderId) -> Result<OrderView, ApiError> {
+pub(super) async fn own(
+    state: &AppState,
+    shopper: &Shopper,
+    id: OrderId,
+) -> Result<OrderView, ApiError> {
     let wxapp = shopper.shop.wxapp.id;
     let order = order_views::order(&state.readers, wxapp, shopper.user, id).await?;
     order.ok_or_else(|| ApiError::not_found("id"))

@@ -81,6 +81,9 @@ fn prepay_error(error: PrepayError) -> ApiError {
         PrepayError::NotPayable(NotPayable::Closing) => {
             ApiError::new(Code::InvalidState).with("state", "unpaid").with("closing", true)
         }
+        PrepayError::NotPayable(NotPayable::Repricing) => {
+            ApiError::new(Code::InvalidState).with("state", "unpaid").with("repricing", true)
+        }
         PrepayError::NotPayable(NotPayable::Expired) => {
             ApiError::new(Code::InvalidState).with("state", "unpaid").with("expired", true)
         }
@@ -117,6 +120,7 @@ mod tests {
             (PrepayError::UnknownOrder, "not_found"),
             (PrepayError::NotPayable(NotPayable::State("paid")), "invalid_state"),
             (PrepayError::NotPayable(NotPayable::Closing), "invalid_state"),
+            (PrepayError::NotPayable(NotPayable::Repricing), "invalid_state"),
             (PrepayError::NotPayable(NotPayable::Expired), "invalid_state"),
             (PrepayError::Wechat("timeout".into()), "wechat_error"),
             (PrepayError::Busy, "busy"),

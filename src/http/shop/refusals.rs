@@ -1,10 +1,10 @@
 //! The engine's refusals in the words of the API: one table from reasons to codes.
 
 use crate::actors::journal::JournalError;
-use crate::actors::order::{CancelError, PlaceError};
+use crate::actors::order::{CancelError, PlaceError, ReceiptError};
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::cart::{CartItem, InvalidCart};
-use crate::domain::fold::ClosingRefusal;
+use crate::domain::fold::{ClosingRefusal, ReceiptRefusal};
 use crate::domain::id::SkuId;
 use crate::domain::order::TransitionError;
 use crate::http::error::{ApiError, Code};
@@ -64,11 +64,40 @@ pub fn cancel(error: CancelError) -> Option<ApiError> {
 fn transition(reason: TransitionError) -> Option<ApiError> {
     let state = match reason {
         TransitionError::AlreadyClosing | TransitionError::AlreadyClosed => return None,
-        TransitionError::AlreadyPaid => "paid",
-        TransitionError::AlreadyRefunded => "refunded",
-        TransitionError::NotClosing | TransitionError::NotPaid => "unpaid",
+        other => state_of(other),
     };
     Some(ApiError::new(Code::InvalidState).with("state", state))
+}
+
+/// The state that an order is in when it refuses for this reason.
+fn state_of(reason: TransitionError) -> &'static str {
+    match reason {
+        TransitionError::NotClosing | TransitionError::NotPaid => "unpaid",
+        TransitionError::AlreadyClosing => "unpaid",
+        TransitionError::AlreadyPaid | TransitionError::NotShipped => "paid",
+        TransitionError::AlreadyShipped => "shipped",
+        TransitionError::AlreadyCompleted => "completed",
+        TransitionError::AlreadyClosed => "closed",
+        TransitionError::AlreadyRefunded => "refunded",
+    }
+}
+
+/// Why receipt was not confirmed; `None` when it has been before.
+pub fn receipt(error: ReceiptError) -> Option<ApiError> {
+    match error {
+        ReceiptError::Refused(ReceiptRefusal::UnknownOrder) => Some(ApiError::not_found("id")),
+        ReceiptError::Refused(ReceiptRefusal::Transition(TransitionError::AlreadyCompleted)) => {
+            None
+        }
+        ReceiptError::Refused(ReceiptRefusal::Transition(reason)) => {
+            Some(ApiError::new(Code::InvalidState).with("state", state_of(reason)))
+        }
+        ReceiptError::Refused(ReceiptRefusal::NotYet) => {
+            Some(ApiError::new(Code::InvalidState).with("state", "shipped"))
+        }
+        ReceiptError::Busy => Some(ApiError::new(Code::Busy)),
+        ReceiptError::Unavailable => Some(ApiError::new(Code::Unavailable)),
+    }
 }
 
 impl From<JournalError> for ApiError {
@@ -126,6 +155,22 @@ mod tests {
         ] {
             let problem = place(refusal, &items).problem(Language::Chinese);
             assert_eq!((problem.code, problem.detail.to_string().as_str()), (code, detail));
+        }
+    }
+
+    #[test]
+    fn confirming_receipt_twice_is_no_error() {
+        let refused = |reason| receipt(ReceiptError::Refused(ReceiptRefusal::Transition(reason)));
+        assert!(refused(TransitionError::AlreadyCompleted).is_none());
+        for (reason, state) in [
+            (TransitionError::NotPaid, "unpaid"),
+            (TransitionError::NotShipped, "paid"),
+            (TransitionError::AlreadyClosed, "closed"),
+            (TransitionError::AlreadyRefunded, "refunded"),
+        ] {
+            let problem = refused(reason).unwrap().problem(Language::Chinese);
+            let expected = format!(r#"{{"state":"{state}"}}"#);
+            assert_eq!((problem.code, problem.detail.to_string()), ("invalid_state", expected));
         }
     }
 

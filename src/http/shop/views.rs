@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::address::Address;
+use crate::domain::shipment::{Packed, Shipment};
 use crate::domain::time::Timestamp;
 use crate::store::order_views::{LineView, OrderView};
 
@@ -159,6 +160,28 @@ impl From<LineView> for LineJson {
     }
 }
 
+impl From<Shipment> for ShipmentJson {
+    fn from(shipment: Shipment) -> Self {
+        let line = |packed: &Packed| ShippedLineJson {
+            order_goods_id: packed.line.get(),
+            quantity: packed.quantity.pieces(),
+        };
+        Self {
+            company_code: shipment.carrier.code().to_owned(),
+            company: shipment.carrier.name().to_owned(),
+            number: shipment.number.to_string(),
+            lines: shipment.lines.iter().map(line).collect(),
+            shipped_at: time(shipment.shipped_at),
+        }
+    }
+}
+
+impl From<&Shipment> for ExpressJson {
+    fn from(shipment: &Shipment) -> Self {
+        Self { company: shipment.carrier.name().to_owned(), number: shipment.number.to_string() }
+    }
+}
+
 impl From<OrderView> for OrderJson {
     fn from(order: OrderView) -> Self {
         let refunded_fen = order.refunded.as_fen();
@@ -176,8 +199,8 @@ impl From<OrderView> for OrderJson {
             remark: order.remark,
             lines: order.lines.into_iter().map(LineJson::from).collect(),
             address: order.address.map(AddressJson::from),
-            shipments: Vec::new(),
-            express: None,
+            express: order.shipments.first().map(ExpressJson::from),
+            shipments: order.shipments.into_iter().map(ShipmentJson::from).collect(),
             transaction_id: order.transaction_id,
             created_at: time(order.created_at),
             expires_at: time(order.expires_at),

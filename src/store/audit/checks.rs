@@ -60,16 +60,20 @@ pub(super) const CHECKS: &[Check] = &[
            CAST(SUM(CASE WHEN delta > 0 THEN 1 ELSE 0 END) AS {integer}) AS givings \
            FROM stock_entry WHERE order_goods_id IS NOT NULL GROUP BY order_goods_id) e \
          ON e.order_goods_id = l.id \
+         LEFT JOIN (SELECT order_goods_id, CAST(SUM(quantity) AS {integer}) AS sent \
+           FROM shipment_goods GROUP BY order_goods_id) s ON s.order_goods_id = l.id \
          WHERE NOT ( \
            (o.state = 'unpaid' AND l.deduct_stock = 'payment' AND e.order_goods_id IS NULL) \
-           OR ((o.state IN ('paid', 'shipped', 'completed') \
-                OR (o.state = 'refunded' AND o.shipped_at IS NOT NULL)) \
+           OR (o.state IN ('paid', 'shipped', 'completed') \
                AND COALESCE(e.takings, 0) = 1 AND e.givings = 0 AND e.taken = l.quantity) \
            OR (o.state = 'unpaid' AND l.deduct_stock = 'order' \
                AND COALESCE(e.takings, 0) = 1 AND e.givings = 0 AND e.taken = l.quantity) \
            OR (o.state IN ('closed', 'refunded') AND l.deduct_stock = 'payment' AND e.order_goods_id IS NULL) \
-           OR (o.state IN ('closed', 'refunded') AND COALESCE(e.takings, 0) = 1 AND e.givings = 1 \
-               AND e.taken = l.quantity AND e.given = l.quantity))",
+           OR (o.state = 'closed' AND COALESCE(e.takings, 0) = 1 AND e.givings = 1 \
+               AND e.taken = l.quantity AND e.given = l.quantity) \
+           OR (o.state = 'refunded' AND COALESCE(e.takings, 0) = 1 AND e.taken = l.quantity \
+               AND e.given = l.quantity - COALESCE(s.sent, 0) \
+               AND e.givings = CASE WHEN l.quantity > COALESCE(s.sent, 0) THEN 1 ELSE 0 END))",
     ),
     check(
         2,
@@ -179,6 +183,56 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     check(
         6,
+        "order {a} is {s}, but a change of its price waits",
+        "SELECT id AS a, state AS s FROM {order} WHERE (reprice_fen IS NOT NULL OR reprice_at IS NOT NULL) \
+         AND (state <> 'unpaid' OR closing_at IS NOT NULL OR reprice_fen IS NULL \
+           OR reprice_at IS NULL OR reprice_by IS NULL)",
+    ),
+    // Parcels: no more than was bought, and the state says whether all of it is sent.
+    check(
+        6,
+        "line {a} of {b} pieces was sent with {c} pieces",
+        "SELECT l.id AS a, l.quantity AS b, s.sent AS c FROM order_goods l \
+         JOIN (SELECT order_goods_id, CAST(SUM(quantity) AS {integer}) AS sent FROM shipment_goods \
+           GROUP BY order_goods_id) s ON s.order_goods_id = l.id WHERE s.sent > l.quantity",
+    ),
+    check(
+        6,
+        "parcel {a} holds line {b}, which does not exist or is of another order",
+        "SELECT p.shipment_id AS a, p.order_goods_id AS b FROM shipment_goods p \
+         LEFT JOIN shipment h ON h.id = p.shipment_id \
+         LEFT JOIN order_goods l ON l.id = p.order_goods_id \
+         WHERE h.id IS NULL OR l.id IS NULL OR l.order_id <> p.order_id \
+         OR h.order_id <> p.order_id OR p.quantity < 1",
+    ),
+    check(
+        6,
+        "parcel {a} of order {b} ({s}) is empty, or of an order that nobody has paid",
+        "SELECT h.id AS a, h.order_id AS b, o.state AS s FROM shipment h \
+         LEFT JOIN {order} o ON o.id = h.order_id \
+         LEFT JOIN shipment_goods p ON p.shipment_id = h.id \
+         WHERE o.id IS NULL OR o.paid_at IS NULL OR p.shipment_id IS NULL",
+    ),
+    check(
+        6,
+        "order {a} is {s}, which its parcels contradict: {b} pieces are not in one",
+        "SELECT o.id AS a, o.state AS s, \
+           CAST(SUM(l.quantity - COALESCE(s.sent, 0)) AS {integer}) AS b FROM {order} o \
+         JOIN order_goods l ON l.order_id = o.id \
+         LEFT JOIN (SELECT order_goods_id, CAST(SUM(quantity) AS {integer}) AS sent \
+           FROM shipment_goods GROUP BY order_goods_id) s ON s.order_goods_id = l.id \
+         WHERE o.paid_at IS NOT NULL GROUP BY o.id, o.state, o.shipped_at \
+         HAVING (o.shipped_at IS NULL AND SUM(l.quantity - COALESCE(s.sent, 0)) = 0) \
+         OR (o.shipped_at IS NOT NULL AND SUM(l.quantity - COALESCE(s.sent, 0)) <> 0)",
+    ),
+    check(
+        6,
+        "order {a} ({s}) has {b} parcels",
+        "SELECT o.id AS a, o.state AS s, COUNT(*) AS b FROM shipment h \
+         JOIN {order} o ON o.id = h.order_id GROUP BY o.id, o.state HAVING COUNT(*) > 10",
+    ),
+    check(
+        6,
         "order {a} ({s}) has no lines",
         "SELECT o.id AS a, o.state AS s FROM {order} o \
          LEFT JOIN order_goods l ON l.order_id = o.id WHERE l.id IS NULL",
@@ -207,6 +261,8 @@ pub(super) const CHECKS: &[Check] = &[
         "attempt {a} of order {b} is {s}, though the order has been closed for hours",
         "SELECT t.id AS a, t.order_id AS b, t.state AS s FROM payment_attempt t \
          JOIN {order} o ON o.id = t.order_id WHERE o.state = 'closed' \
+         AND NOT EXISTS (SELECT 1 FROM audit_entry x WHERE x.subject = 'order' \
+           AND x.subject_id = o.id AND x.action = 'release') \
          AND o.closed_at < {now} - 7200000 AND t.state IN ('requesting', 'open', 'closing')",
     ),
     check(
@@ -259,6 +315,16 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 pub(super) const WARNINGS: &[Check] = &[
+    check(
+        6,
+        "attempt {a} of order {b} is {s}: staff have released the order, WeChat has not confirmed",
+        "SELECT t.id AS a, t.order_id AS b, t.state AS s FROM payment_attempt t \
+         JOIN {order} o ON o.id = t.order_id WHERE o.state = 'closed' \
+         AND EXISTS (SELECT 1 FROM audit_entry x WHERE x.subject = 'order' \
+           AND x.subject_id = o.id AND x.action = 'release') \
+         AND o.closed_at < {now} - 7200000 AND t.state IN ('requesting', 'open', 'closing') \
+         ORDER BY t.id",
+    ),
     check(
         0,
         "incident {a} over {b} fen is open: {s}",

@@ -200,9 +200,67 @@ async fn a_refunded_order_has_its_money_and_its_goods_back() {
     let text =
         "line 70 of 2 pieces in order 60 (refunded) is not deducted and returned as it should be";
     check(&refunded("success", 210, false), 2, text).await;
-    let shipped =
-        refunded("success", 210, false) + "UPDATE \"order\" SET shipped_at = 6 WHERE id = 60";
+    let shipped = refunded("success", 210, false)
+        + PARCEL
+        + "UPDATE \"order\" SET shipped_at = 6 WHERE id = 60";
     assert_eq!(shop(&shipped).await.breaches, [], "the goods are with the buyer");
+}
+
+/// Order 60, sent whole.
+const PARCEL: &str = "
+INSERT INTO shipment (id, wxapp_id, order_id, company_code, company, number, staff_id, corrections,
+  shipped_at) VALUES (90, 10001, 60, 'SF', 'SF', 'SF0001', 7, 0, 6);
+INSERT INTO shipment_goods (shipment_id, order_goods_id, order_id, quantity) VALUES (90, 70, 60, 2);
+";
+
+fn shipped(change: &str) -> String {
+    let state = "UPDATE \"order\" SET state = 'shipped', shipped_at = 6 WHERE id = 60;";
+    format!("{PARCEL}{state}{change}")
+}
+
+#[tokio::test]
+async fn six_parcels_that_say_something_else_than_their_order() {
+    assert_eq!(shop(&shipped("")).await.breaches, []);
+    check(PARCEL, 6, "order 60 is paid, which its parcels contradict: 0 pieces are not in one")
+        .await;
+    check(
+        &shipped("UPDATE shipment_goods SET quantity = 1"),
+        6,
+        "order 60 is shipped, which its parcels contradict: 1 pieces are not in one",
+    )
+    .await;
+    let twice = shop(&shipped("UPDATE shipment_goods SET quantity = 3")).await;
+    assert!(twice.breaches.iter().any(|b| b.text == "line 70 of 2 pieces was sent with 3 pieces"));
+    let foreign = shop(&shipped("UPDATE shipment_goods SET order_goods_id = 71")).await;
+    let text = "parcel 90 holds line 71, which does not exist or is of another order";
+    assert!(foreign.breaches.iter().any(|breach| breach.text == text));
+    let unpaid = shop(&shipped("UPDATE shipment SET order_id = 62")).await;
+    let text = "parcel 90 of order 62 (unpaid) is empty, or of an order that nobody has paid";
+    assert!(unpaid.breaches.iter().any(|breach| breach.text == text));
+}
+
+#[tokio::test]
+async fn six_a_price_that_waits_where_nothing_can() {
+    let waits = "UPDATE \"order\" SET reprice_fen = -5, reprice_at = 9, reprice_by = 7 WHERE id = ";
+    assert_eq!(shop(&format!("{waits} 62")).await.breaches, []);
+    check(&format!("{waits} 60"), 6, "order 60 is paid, but a change of its price waits").await;
+}
+
+#[tokio::test]
+async fn an_order_released_by_hand_is_warned_of_until_wechat_confirms() {
+    let open = "UPDATE \"order\" SET closed_at = 9 WHERE id = 61; INSERT INTO payment_attempt
+        SELECT 82, wxapp_id, order_id, user_id, mch_id, appid, 'N61-b', 'closing', amount_fen, provider,
+        sign_type, key_version, notify_url, body, attach, openid, client_ip, time_expire, prepay_id,
+        prepay_at, fail_code, created_at, updated_at FROM payment_attempt WHERE id = 81;";
+    let released = "INSERT INTO audit_entry (id, wxapp_id, staff_id, action, subject, subject_id,
+        before_json, after_json, reason, created_at)
+        VALUES (1, 10001, 7, 'release', 'order', 61, '{}', '{}', '', 9);";
+    assert!(!shop(open).await.is_clean());
+    let report = shop(&format!("{open}{released}")).await;
+    assert_eq!(report.breaches, []);
+    let warning = "attempt 82 of order 61 is closing: staff have released the order, \
+                   WeChat has not confirmed";
+    assert_eq!(report.warnings, [warning]);
 }
 
 #[tokio::test]

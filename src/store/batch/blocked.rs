@@ -11,8 +11,9 @@ use sea_orm::{
 
 use super::super::db::{StoreError, row_lock};
 use super::goods::{goods_of, goods_to_lock};
-use super::load::{find_orders_of_attempts, scope};
-use crate::domain::fold::Command;
+use super::load::find_orders_of_attempts;
+use super::scope::Scope;
+use crate::domain::fold::{Act, Command};
 
 /// What is locked by others.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +53,9 @@ fn order_of(command: &Command) -> Option<i64> {
         Command::CloseAttempt(close) => close.order.get(),
         Command::PostponeClosing(postpone) => postpone.order.get(),
         Command::ChangeRefund(change) => change.order.get(),
+        Command::Receive(receive) => receive.order.get(),
+        Command::Remind(remind) => remind.order.get(),
+        Command::Desk(desk) => desk.act.order()?.get(),
         _ => return None,
     })
 }
@@ -70,7 +74,7 @@ pub async fn blocked(
     txn: &DatabaseTransaction,
     commands: &[Command],
 ) -> Result<Blocked, StoreError> {
-    let mut scope = scope(commands);
+    let mut scope = Scope::of(commands);
     let orders_of_attempts: BTreeMap<i64, i64> =
         find_orders_of_attempts(txn, &mut scope).await?.into_iter().collect();
     let lines: Vec<(i64, i64, i64)> = order_goods::Entity::find()
@@ -90,7 +94,7 @@ pub async fn blocked(
     let mut bought = goods_of.clone();
     bought.retain(|sku, _| scope.skus.contains(sku));
     let paid = lines.iter().filter(|(order, ..)| scope.paid.contains(order));
-    let paid = paid.map(|(_, _, goods)| *goods).collect();
+    let paid = paid.map(|(_, _, goods)| *goods).chain(scope.goods.iter().copied()).collect();
     let needed_goods = goods_to_lock(&bought, &limited(txn, &bought).await?, paid);
     let orders = scope.orders.union(&scope.whole).copied().collect();
     let locked_goods = locked::<goods::Entity>(txn, needed_goods).await?;
@@ -108,6 +112,11 @@ pub async fn blocked(
             Command::Place(place) => {
                 place.cart.items().iter().any(|item| locked_skus.contains(&item.sku.get()))
             }
+            Command::Desk(desk) => match &desk.act {
+                Act::AdjustStock { sku, .. } => locked_skus.contains(&sku.get()),
+                Act::SetSale { goods, .. } => locked_goods.contains(&goods.get()),
+                _ => false,
+            },
             _ => false,
         };
         places || order.is_some_and(|order| locked_orders.contains(&order) || of_lines(order))

@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::super::db::{StoreError, row_lock};
 use super::super::rows;
-use super::load::Scope;
+use super::scope::Scope;
 use crate::domain::books::{Books, Kept};
 
 /// Goods of the SKUs that are bought, and of the lines that may be sold. Locked are those of which
@@ -23,11 +23,13 @@ pub(super) async fn load_goods(
     let mut ids: BTreeSet<i64> = lines().map(|line| line.goods.get()).collect();
     let bought = goods_of(db, &scope.skus).await?;
     ids.extend(bought.values().map(|(goods, _)| *goods));
+    ids.extend(&scope.goods);
     if ids.is_empty() {
         return Ok(());
     }
     let paid = lines().filter(|line| scope.paid.contains(&line.order.get()));
-    let paid: BTreeSet<i64> = paid.map(|line| line.goods.get()).collect();
+    let paid = paid.map(|line| line.goods.get()).chain(scope.goods.iter().copied());
+    let paid: BTreeSet<i64> = paid.collect();
     let all = |ids| goods::Entity::find().filter(goods::Column::Id.is_in(ids));
     let mut rows = all(ids).all(db).await?;
     if db.get_database_backend() != DbBackend::Sqlite {

@@ -1,7 +1,7 @@
 //! Reads what a batch is about, under lock and in lock order: keys, goods, orders, attempts and
 //! payments, SKUs; ascending id in each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use entity::{
     idempotency, order, order_goods, payment, payment_attempt, refund, sku, stock_entry,
@@ -17,7 +17,7 @@ use sea_orm::{
 use super::super::db::{Readers, StoreError, row_lock};
 use super::super::rows;
 use super::goods::load_goods;
-use crate::domain::attempt::AttemptEvent;
+use super::scope::Scope;
 use crate::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation};
 use crate::domain::fold::{Command, KeyClaim, Place};
 use crate::domain::id::{AddressId, GoodsId, IdempotencyKey, OrderId, SkuId, UserId};
@@ -32,24 +32,6 @@ pub struct Claims {
     pub(super) sales: BTreeMap<GoodsId, i64>,
 }
 
-/// What the commands of a batch are about.
-#[derive(Debug, Default)]
-pub(super) struct Scope {
-    pub orders: BTreeSet<i64>,
-    /// Orders whose lines, ledger and SKUs are needed too.
-    pub whole: BTreeSet<i64>,
-    /// Orders that may become paid, which counts the sales of their goods.
-    pub paid: BTreeSet<i64>,
-    attempts: BTreeSet<i64>,
-    whole_attempts: BTreeSet<i64>,
-    settled_attempts: BTreeSet<i64>,
-    transactions: BTreeSet<String>,
-    refunds_of: BTreeSet<i64>,
-    pub skus: BTreeSet<i64>,
-    buyers: BTreeSet<i64>,
-    addresses: BTreeSet<i64>,
-}
-
 /// Claims the keys and fills the books.
 pub async fn load(
     db: &impl ConnectionTrait,
@@ -58,7 +40,7 @@ pub async fn load(
 ) -> Result<(Books, Claims), StoreError> {
     let mut books = Books::default();
     let mut claims = claim_keys(db, commands, &mut books, now).await?;
-    let mut scope = scope(commands);
+    let mut scope = Scope::of(commands);
     find_orders_of_attempts(db, &mut scope).await?;
     load_addresses(db, &scope, &mut books).await?;
     load_lines(db, &scope, &mut books).await?;
@@ -70,6 +52,7 @@ pub async fn load(
     load_money(db, &scope, &mut books).await?;
     load_skus(db, &scope, &mut books).await?;
     load_deducted(db, &scope, &mut books).await?;
+    super::desk::load(db, commands, &mut books).await?;
     Ok((books, claims))
 }
 
@@ -77,38 +60,6 @@ pub async fn load(
 fn integer(db: &impl ConnectionTrait, sum: Expr) -> Expr {
     let integer = if db.get_database_backend() == DbBackend::MySql { "signed" } else { "bigint" };
     sum.cast_as(integer)
-}
-
-pub(super) fn scope(commands: &[Command]) -> Scope {
-    let mut scope = Scope::default();
-    for command in commands {
-        match command {
-            Command::Place(place) => {
-                scope.skus.extend(place.cart.items().iter().map(|item| item.sku.get()));
-                scope.buyers.insert(place.user.get());
-                scope.addresses.insert(place.address.get());
-            }
-            Command::StartAttempt(start) => drop(scope.orders.insert(start.order.get())),
-            Command::RecordPrepay(record) => match record.event {
-                AttemptEvent::Opened(_) => drop(scope.attempts.insert(record.attempt.get())),
-                _ => drop(scope.whole_attempts.insert(record.attempt.get())),
-            },
-            Command::Settle(settle) => {
-                scope.whole_attempts.insert(settle.attempt.get());
-                scope.settled_attempts.insert(settle.attempt.get());
-                scope.transactions.insert(settle.evidence.transaction.as_str().to_owned());
-            }
-            Command::BeginClosing(begin) => drop(scope.whole.insert(begin.order.get())),
-            Command::CloseAttempt(close) => drop(scope.whole.insert(close.order.get())),
-            Command::PostponeClosing(postpone) => drop(scope.orders.insert(postpone.order.get())),
-            Command::ChangeRefund(change) => {
-                scope.orders.insert(change.order.get());
-                scope.refunds_of.insert(change.order.get());
-            }
-            Command::KeepIncident(_) => {}
-        }
-    }
-    scope
 }
 
 fn places(commands: &[Command]) -> impl Iterator<Item = &Place> {
@@ -381,9 +332,11 @@ async fn load_money(
     scope: &Scope,
     books: &mut Books,
 ) -> Result<(), StoreError> {
-    if !scope.transactions.is_empty() {
+    if !scope.transactions.is_empty() || !scope.payments_of.is_empty() {
+        let settling = (!scope.transactions.is_empty()).then_some(&scope.whole);
+        let of = settling.into_iter().flatten().chain(&scope.payments_of).copied();
         let any = Condition::any()
-            .add(payment::Column::OrderId.is_in(scope.whole.iter().copied()))
+            .add(payment::Column::OrderId.is_in(of))
             .add(payment::Column::TransactionId.is_in(scope.transactions.iter().cloned()));
         for row in payment::Entity::find().filter(any).all(db).await? {
             let payment = rows::payments::payment(row)?;
@@ -412,11 +365,15 @@ async fn load_skus(
 ) -> Result<(), StoreError> {
     let mut ids = scope.skus.clone();
     ids.extend(skus_of_lines(books).map(SkuId::get));
-    if ids.is_empty() {
+    if ids.is_empty() && scope.goods.is_empty() {
         return Ok(());
     }
+    let mut any = Condition::any().add(sku::Column::Id.is_in(ids));
+    if !scope.goods.is_empty() {
+        any = any.add(sku::Column::GoodsId.is_in(scope.goods.iter().copied()));
+    }
     let rows = sku::Entity::find()
-        .filter(sku::Column::Id.is_in(ids))
+        .filter(any)
         .order_by_asc(sku::Column::Id)
         .lock(row_lock(db))
         .all(db)

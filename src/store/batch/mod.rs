@@ -5,10 +5,12 @@
 //! each table. Called by the journal inside its transaction, by nobody else.
 
 mod blocked;
+mod desk;
 mod goods;
 mod load;
 mod marker;
 mod save;
+mod scope;
 #[cfg(test)]
 mod tests;
 

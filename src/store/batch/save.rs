@@ -32,7 +32,8 @@ pub async fn save(
     save_payments(db, books, now).await?;
     save_messages(db, books, now).await?;
     save_sales(db, books, claims).await?;
-    save_stock(db, books, now).await
+    save_stock(db, books, now).await?;
+    super::desk::save(db, books, now).await
 }
 
 /// Deletes the claims of members that were refused; moves one whose second member was taken.
@@ -66,11 +67,15 @@ async fn save_keys(
     insert(db, again).await
 }
 
-fn fresh<'a, T: 'a>(kept: impl IntoIterator<Item = &'a Kept<T>>) -> impl Iterator<Item = &'a T> {
+pub(super) fn fresh<'a, T: 'a>(
+    kept: impl IntoIterator<Item = &'a Kept<T>>,
+) -> impl Iterator<Item = &'a T> {
     kept.into_iter().filter(|kept| kept.is_new()).map(Kept::get)
 }
 
-fn changed<'a, T: 'a>(kept: impl IntoIterator<Item = &'a Kept<T>>) -> impl Iterator<Item = &'a T> {
+pub(super) fn changed<'a, T: 'a>(
+    kept: impl IntoIterator<Item = &'a Kept<T>>,
+) -> impl Iterator<Item = &'a T> {
     kept.into_iter().filter(|kept| kept.is_changed()).map(Kept::get)
 }
 
@@ -203,7 +208,7 @@ fn case(id: impl ColumnTrait, values: impl Iterator<Item = (i64, i64)>) -> Expr 
     by_id.into()
 }
 
-async fn insert<A>(db: &impl ConnectionTrait, rows: Vec<A>) -> Result<(), StoreError>
+pub(super) async fn insert<A>(db: &impl ConnectionTrait, rows: Vec<A>) -> Result<(), StoreError>
 where
     A: ActiveModelTrait + ActiveModelBehavior + Send,
     <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
@@ -215,7 +220,11 @@ where
 }
 
 /// Whole rows over the old ones: they were read under lock, so nothing of anybody is lost.
-async fn replace<A, C>(db: &impl ConnectionTrait, rows: Vec<A>, id: C) -> Result<(), StoreError>
+pub(super) async fn replace<A, C>(
+    db: &impl ConnectionTrait,
+    rows: Vec<A>,
+    id: C,
+) -> Result<(), StoreError>
 where
     A: ActiveModelTrait + ActiveModelBehavior + Send,
     A::Entity: EntityTrait<Column = C>,

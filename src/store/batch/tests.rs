@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use entity::{idempotency, incident, notification, order_address, stock_entry};
+use entity::{
+    audit_entry, idempotency, incident, notification, order_address, order_event, stock_entry,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sea_orm::{
@@ -23,8 +25,10 @@ use crate::domain::notification::Facts;
 use crate::domain::order::CloseReason;
 use crate::domain::payment::RefundEvent;
 use crate::domain::time::Timestamp;
+use crate::domain::timeline::Happening;
 use crate::store::audit::audit;
 use crate::store::db::begin_write;
+use crate::store::rows::shipments::happening;
 use crate::store::test_databases::{Kind, TestReaders};
 use crate::store::testing::{insert_buyer, insert_goods, insert_sku};
 
@@ -120,6 +124,11 @@ impl Shop {
                 found: Vec::new(),
             };
             commands.push(change.into());
+            commands.push(desk(None, ship(order.get(), "SF99999", &[])).into());
+            for form in 0..3 {
+                let note = Act::Note { order: *order, text: String::new() };
+                commands.push(desk(Some(&format!("form-{form}")), note).into());
+            }
         }
         for attempt in like.attempts.keys() {
             commands.push(settle(attempt.get(), "NONE", 1).into());
@@ -158,8 +167,29 @@ impl Shop {
             assert_eq!(about, (entry.sku.get(), order, line));
         }
         self.check_messages(log).await;
+        self.check_desk(log).await;
         let addresses = order_address::Entity::find().all(db).await.unwrap();
         assert_eq!(addresses.len(), log.addresses.len());
+    }
+
+    /// Timelines, and what staff have done.
+    async fn check_desk(&self, log: &Log) {
+        let rows = order_event::Entity::find().order_by_asc(order_event::Column::Id);
+        let rows = rows.all(self.db()).await.unwrap();
+        let written: Vec<Happening> = rows.into_iter().map(|row| happening(row).unwrap()).collect();
+        let mut happened = log.timeline.clone();
+        happened.sort_by_key(|happening| happening.id);
+        assert_eq!(written, happened);
+        let rows = audit_entry::Entity::find().order_by_asc(audit_entry::Column::Id);
+        let rows = rows.all(self.db()).await.unwrap();
+        let mut done: Vec<_> = log.audit.iter().collect();
+        done.sort_by_key(|entry| entry.id);
+        let in_words = rows.iter().map(|row| (row.id, row.action.as_str(), row.subject_id));
+        let expected = done.iter().map(|done| (done.id.get(), done.action, done.subject.id()));
+        assert_eq!(in_words.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        let adjusted = stock_entry::Entity::find().all(self.db()).await.unwrap();
+        let adjusted = adjusted.iter().filter(|row| row.kind == "adjust").count();
+        assert_eq!(adjusted, log.adjustments.len());
     }
 
     async fn check_messages(&self, log: &Log) {

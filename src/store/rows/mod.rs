@@ -3,9 +3,11 @@
 //! What a column may hold is decided in `domain`; a row that says something else is an error that
 //! names the table, never a guess.
 
+pub mod desk;
 pub mod goods;
 pub mod orders;
 pub mod payments;
+pub mod shipments;
 
 use super::db::StoreError;
 use crate::domain::id::InvalidId;

@@ -3,13 +3,14 @@
 use sea_orm::Set;
 
 use super::super::db::StoreError;
-use super::{BadValue, fen, in_table, millis, needed, time, word};
+use super::{BadValue, fen, in_table, millis, needed, time, times, word};
 use crate::domain::address::Address;
 use crate::domain::goods::DeductStock;
 use crate::domain::id::{OrderId, OutTradeNo, TransactionId, WxappId};
 use crate::domain::notification::NewNotification;
-use crate::domain::order::{CloseReason, Closing, Line, Order, OrderState, Paid};
+use crate::domain::order::{CloseReason, Closing, Line, Order, OrderState, Paid, Repricing};
 use crate::domain::price::Amounts;
+use crate::domain::time::Timestamp;
 
 pub fn order(row: entity::order::Model) -> Result<Order, StoreError> {
     in_table("order", read_order(row))
@@ -17,6 +18,7 @@ pub fn order(row: entity::order::Model) -> Result<Order, StoreError> {
 
 fn read_order(row: entity::order::Model) -> Result<Order, BadValue> {
     let state = state(&row)?;
+    let repricing = repricing(&row)?;
     Ok(Order {
         id: row.id.try_into()?,
         wxapp: row.wxapp_id.try_into()?,
@@ -34,6 +36,7 @@ fn read_order(row: entity::order::Model) -> Result<Order, BadValue> {
         created_at: time(row.created_at),
         expires_at: time(row.expires_at),
         state,
+        repricing,
         version: row.version,
     })
 }
@@ -42,12 +45,23 @@ fn state(row: &entity::order::Model) -> Result<OrderState, BadValue> {
     match row.state.as_str() {
         "unpaid" => Ok(OrderState::Unpaid(closing(row)?)),
         "paid" => Ok(OrderState::Paid(paid(row)?)),
+        "shipped" => Ok(OrderState::Shipped {
+            paid: paid(row)?,
+            at: time(needed("shipped_at", row.shipped_at)?),
+        }),
+        "completed" => Ok(OrderState::Completed {
+            paid: paid(row)?,
+            shipped_at: time(needed("shipped_at", row.shipped_at)?),
+            at: time(needed("completed_at", row.completed_at)?),
+        }),
         "closed" => Ok(OrderState::Closed {
             at: time(needed("closed_at", row.closed_at)?),
             reason: reason(row.close_reason.as_deref())?,
         }),
         "refunded" => Ok(OrderState::Refunded {
             paid: paid(row)?,
+            shipped_at: times(row.shipped_at),
+            completed_at: times(row.completed_at),
             at: time(needed("refunded_at", row.refunded_at)?),
         }),
         other => Err(BadValue::Word("state", other.to_owned())),
@@ -66,6 +80,20 @@ fn closing(row: &entity::order::Model) -> Result<Option<Closing>, BadValue> {
     }))
 }
 
+/// It shares time and count of tries with a closing: an order has one or the other.
+fn repricing(row: &entity::order::Model) -> Result<Option<Repricing>, BadValue> {
+    let (Some(adjust), Some(since)) = (row.reprice_fen, row.reprice_at) else {
+        return Ok(None);
+    };
+    Ok(Some(Repricing {
+        adjust: fen(adjust),
+        since: time(since),
+        next_at: time(row.close_next_at.unwrap_or(since)),
+        tries: row.close_tries,
+        by: needed("reprice_by", row.reprice_by)?.try_into()?,
+    }))
+}
+
 fn reason(text: Option<&str>) -> Result<CloseReason, BadValue> {
     let text = needed("close reason", text)?;
     word("close reason", text.to_owned(), CloseReason::parse(text))
@@ -81,10 +109,10 @@ pub fn order_row(order: &Order) -> entity::order::ActiveModel {
         OrderState::Unpaid(closing) => closing.as_ref(),
         _ => None,
     };
-    let paid = match &order.state {
-        OrderState::Paid(paid) | OrderState::Refunded { paid, .. } => Some(paid),
-        OrderState::Unpaid(_) | OrderState::Closed { .. } => None,
-    };
+    let paid = order.state.paid();
+    let next_try = order.next_try();
+    let repricing = order.repricing.as_ref();
+    let (shipped_at, completed_at) = way(&order.state);
     let closed = match &order.state {
         OrderState::Closed { at, reason } => Some((*at, *reason)),
         _ => None,
@@ -111,15 +139,28 @@ pub fn order_row(order: &Order) -> entity::order::ActiveModel {
         expires_at: Set(order.expires_at.as_millis()),
         closing_at: Set(millis(closing.map(|closing| closing.since))),
         closing_reason: Set(closing.map(|closing| closing.reason.as_str().to_owned())),
-        close_next_at: Set(millis(closing.map(|closing| closing.next_at))),
-        close_tries: Set(closing.map_or(0, |closing| closing.tries)),
+        close_next_at: Set(millis(next_try.map(|next| next.at))),
+        close_tries: Set(next_try.map_or(0, |next| next.tries)),
         paid_at: Set(millis(paid.map(|paid| paid.at))),
-        shipped_at: Set(None),
-        completed_at: Set(None),
+        shipped_at: Set(millis(shipped_at)),
+        completed_at: Set(millis(completed_at)),
         closed_at: Set(millis(closed.map(|(at, _)| at))),
         close_reason: Set(closed.map(|(_, reason)| reason.as_str().to_owned())),
         refunded_at: Set(millis(refunded_at)),
+        reprice_fen: Set(repricing.map(|repricing| repricing.adjust.as_fen())),
+        reprice_at: Set(millis(repricing.map(|repricing| repricing.since))),
+        reprice_by: Set(repricing.map(|repricing| repricing.by.get())),
         version: Set(order.version),
+    }
+}
+
+/// When all of it was in parcels, and when it had arrived.
+fn way(state: &OrderState) -> (Option<Timestamp>, Option<Timestamp>) {
+    match state {
+        OrderState::Shipped { at, .. } => (Some(*at), None),
+        OrderState::Completed { shipped_at, at, .. } => (Some(*shipped_at), Some(*at)),
+        OrderState::Refunded { shipped_at, completed_at, .. } => (*shipped_at, *completed_at),
+        OrderState::Unpaid(_) | OrderState::Paid(_) | OrderState::Closed { .. } => (None, None),
     }
 }
 
@@ -177,6 +218,17 @@ pub fn address_row(
         city: Set(address.city.clone()),
         district: Set(address.district.clone()),
         detail: Set(address.detail.clone()),
+    }
+}
+
+pub fn address(row: entity::order_address::Model) -> Address {
+    Address {
+        name: row.name,
+        phone: row.phone,
+        province: row.province,
+        city: row.city,
+        district: row.district,
+        detail: row.detail,
     }
 }
 

@@ -222,5 +222,9 @@ pub fn incident_row(incident: &Incident, now_ms: i64) -> entity::incident::Activ
         seen: Set(1),
         created_at: Set(now_ms),
         updated_at: Set(now_ms),
+        resolved_by: Set(None),
+        resolved_at: Set(None),
+        resolution: Set(None),
+        order_id: Set(None),
     }
 }

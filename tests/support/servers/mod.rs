@@ -218,7 +218,7 @@ impl Server {
 fn absent(what: &str, package: &str) {
     let required = std::env::var("BUYNOW_TEST_SERVERS").is_ok_and(|servers| servers == "required");
     assert!(!required, "BUYNOW_TEST_SERVERS=required, and there is no {what} on this machine");
-    super::storage::say(&format!("no {what} on this machine (apt install {package})"));
+    super::skipped::say(&format!("no {what} on this machine (apt install {package})"));
 }
 
 /// The programs of a server's package and the user who runs them; `None` if one of them is missing.

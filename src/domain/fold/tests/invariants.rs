@@ -9,7 +9,8 @@ use crate::domain::id::LineId;
 use crate::domain::money::Money;
 use crate::domain::notification::Event;
 use crate::domain::order::{Line, Order, OrderState};
-use crate::domain::payment::{Payment, PaymentKind, Refund, RefundState};
+use crate::domain::payment::{Payment, PaymentKind, Refund, RefundKind, RefundState};
+use crate::domain::shipment::PARCELS_MAX;
 
 /// Fails with the name of the invariant that does not hold.
 #[track_caller]
@@ -19,6 +20,8 @@ pub fn check(world: &World) {
     for kept in world.books.orders.values() {
         let order = kept.get();
         lines_are_deducted_and_returned(world, order);
+        parcels_fit(world, order);
+        a_price_waits_for_an_attempt(world, order);
         money_is_settled_once(world, order);
         sums_add_up(world, order);
         attempts_fit(world, order);
@@ -34,16 +37,50 @@ fn entries(world: &World) -> impl Iterator<Item = &StockEntry> {
 }
 
 fn stock_is_what_the_ledger_says(world: &World) {
+    let adjustments = || world.log.adjustments.iter().chain(&world.books.desk.adjustments);
     for kept in world.books.skus.values() {
         let sku = kept.get();
         let (mut balance, mut seq) = (world.initial[&sku.id], 1);
-        for entry in entries(world).filter(|entry| entry.sku == sku.id) {
-            balance += entry.delta;
+        let of_orders = entries(world).filter(|entry| entry.sku == sku.id);
+        let by_staff = adjustments().filter(|entry| entry.sku == sku.id);
+        let mut ledger: Vec<(i64, i64, i64)> = of_orders
+            .map(|entry| (entry.seq, entry.delta, entry.balance))
+            .chain(by_staff.map(|entry| (entry.seq, entry.delta, entry.balance)))
+            .collect();
+        ledger.sort_unstable();
+        for (found_seq, delta, found_balance) in ledger {
+            balance += delta;
             seq += 1;
-            assert_eq!((entry.seq, entry.balance), (seq, balance), "ledger of SKU {}", sku.id);
+            assert_eq!((found_seq, found_balance), (seq, balance), "ledger of SKU {}", sku.id);
             assert!(balance >= 0, "SKU {} was oversold", sku.id);
         }
         assert_eq!((sku.seq, sku.stock), (seq, balance), "SKU {}", sku.id);
+    }
+}
+
+fn sent(world: &World, line: &Line) -> i64 {
+    world.books.shipments_of(line.order).map(|shipment| shipment.pieces_of(line.id)).sum()
+}
+
+fn parcels_fit(world: &World, order: &Order) {
+    let lines = world.books.lines_of(order.id);
+    let whole = lines.iter().all(|line| sent(world, line) == line.quantity.pieces());
+    for line in lines {
+        assert!(sent(world, line) <= line.quantity.pieces(), "line {} was sent twice", line.id);
+    }
+    let parcels: Vec<_> = world.books.shipments_of(order.id).collect();
+    assert!(parcels.len() <= PARCELS_MAX);
+    assert!(parcels.iter().flat_map(|p| &p.lines).all(|p| lines.iter().any(|l| l.id == p.line)));
+    match &order.state {
+        OrderState::Unpaid(_) | OrderState::Closed { .. } => assert!(parcels.is_empty()),
+        OrderState::Paid(_) => assert!(!whole, "order {} has left and does not know", order.id),
+        OrderState::Shipped { .. } | OrderState::Completed { .. } => {
+            assert!(whole, "order {} says that all of it has left", order.id);
+        }
+        OrderState::Refunded { shipped_at, completed_at, .. } => {
+            assert_eq!(shipped_at.is_some(), whole, "order {}", order.id);
+            assert!(completed_at.is_none() || whole);
+        }
     }
 }
 
@@ -57,23 +94,23 @@ fn lines_are_deducted_and_returned(world: &World, order: &Order) {
     for line in lines {
         let moves = moved.remove(&line.id).unwrap_or_default();
         let q = line.quantity.pieces();
-        let expected: &[&[i64]] = match (&order.state, line.deduct_stock) {
-            (OrderState::Unpaid(_), DeductStock::Order) => &[&[-q]],
-            (OrderState::Unpaid(_), DeductStock::Payment) => &[&[]],
-            (OrderState::Paid(_), _) => &[&[-q]],
+        let rest = q - sent(world, line);
+        let returned = if rest > 0 { vec![-q, rest] } else { vec![-q] };
+        let expected: Vec<Vec<i64>> = match (&order.state, line.deduct_stock) {
+            (OrderState::Unpaid(_), DeductStock::Order) => vec![vec![-q]],
+            (OrderState::Unpaid(_), DeductStock::Payment) => vec![vec![]],
+            (
+                OrderState::Paid(_) | OrderState::Shipped { .. } | OrderState::Completed { .. },
+                _,
+            ) => vec![vec![-q]],
             (OrderState::Closed { .. } | OrderState::Refunded { .. }, DeductStock::Order) => {
-                &[&[-q, q]]
+                vec![returned]
             }
             (OrderState::Closed { .. } | OrderState::Refunded { .. }, DeductStock::Payment) => {
-                &[&[], &[-q, q]]
+                vec![vec![], returned]
             }
         };
-        assert!(
-            expected.contains(&moves.as_slice()),
-            "line {} of {:?}: {moves:?}",
-            line.id,
-            order.state
-        );
+        assert!(expected.contains(&moves), "line {} of {:?}: {moves:?}", line.id, order.state);
         check_counted(world, line, &moves);
     }
     assert!(moved.is_empty(), "entries without a line: {moved:?}");
@@ -99,10 +136,8 @@ fn sum<'a>(refunds: impl Iterator<Item = &'a Refund>) -> i64 {
 fn money_is_settled_once(world: &World, order: &Order) {
     let settled: Vec<&Payment> =
         payments_of(world, order).filter(|payment| payment.kind == PaymentKind::Settled).collect();
-    match &order.state {
-        OrderState::Paid(paid) | OrderState::Refunded { paid, .. }
-            if order.amounts.pay > Money::ZERO =>
-        {
+    match order.state.paid() {
+        Some(paid) if order.amounts.pay > Money::ZERO => {
             assert_eq!(settled.len(), 1, "order {} has {settled:?}", order.id);
             assert_eq!(settled[0].evidence.amount, order.amounts.pay);
             assert_eq!(Some(&settled[0].evidence.transaction), paid.transaction.as_ref());
@@ -129,6 +164,9 @@ fn refunds_fit_payments(world: &World) {
         let all = sum(refunds_of(world, payment).filter(moves));
         let amount = payment.evidence.amount.as_fen();
         assert!(all <= amount, "refunds of payment {} make {all} of {amount}", payment.id);
+        let open = refunds_of(world, payment).filter(|refund| refund.state.is_open());
+        let by_staff = open.filter(|refund| refund.kind == RefundKind::Staff).count();
+        assert!(by_staff <= 1, "payment {} goes back twice", payment.id);
         if payment.kind == PaymentKind::Surplus {
             let all = sum(refunds_of(world, payment));
             assert!(all >= amount, "surplus {} goes back whole, or staff know", payment.id);
@@ -158,7 +196,11 @@ fn attempts_fit(world: &World, order: &Order) {
             assert_eq!(live, 1, "order {} is closing, but waits for nothing", order.id);
         }
         OrderState::Closed { .. } => {}
-        OrderState::Unpaid(None) | OrderState::Paid(_) | OrderState::Refunded { .. } => {}
+        OrderState::Unpaid(None)
+        | OrderState::Paid(_)
+        | OrderState::Shipped { .. }
+        | OrderState::Completed { .. }
+        | OrderState::Refunded { .. } => {}
     }
     for attempt in world.books.attempts_of(order.id) {
         let paid = payments_of(world, order).any(|payment| payment.attempt == attempt.id);
@@ -167,13 +209,32 @@ fn attempts_fit(world: &World, order: &Order) {
     }
 }
 
+/// A change of price that nothing stands in the way of is done.
+fn a_price_waits_for_an_attempt(world: &World, order: &Order) {
+    if order.repricing.is_some() {
+        assert_eq!(order.state, OrderState::Unpaid(None), "order {}", order.id);
+        let live = world.books.attempts_of(order.id).any(|attempt| attempt.state.is_live());
+        assert!(live, "the price of order {} waits for nothing", order.id);
+    }
+}
+
 fn messages_tell(world: &World) {
     let messages = world.messages();
     for kept in world.books.orders.values() {
         let order = kept.get();
         let told = |event| messages.iter().filter(|m| **m == (order.id.get(), event)).count();
-        let paid = usize::from(matches!(order.state, OrderState::Paid(_)));
-        assert_eq!(told(Event::OrderPaid), paid, "messages of order {}", order.id);
+        let paid = match order.state {
+            OrderState::Paid(_) | OrderState::Shipped { .. } | OrderState::Completed { .. } => {
+                1..=1
+            }
+            // What WeChat had given back before we heard of it was never told as paid.
+            OrderState::Refunded { .. } => 0..=1,
+            OrderState::Unpaid(_) | OrderState::Closed { .. } => 0..=0,
+        };
+        assert!(paid.contains(&told(Event::OrderPaid)), "messages of order {}", order.id);
+        let parcels = world.books.shipments_of(order.id).count();
+        assert_eq!(told(Event::OrderShipped), parcels, "parcels of order {}", order.id);
+        assert!(told(Event::OrderExpiring) <= 1, "order {} is reminded once", order.id);
         let automatic = payments_of(world, order)
             .flat_map(|payment| refunds_of(world, payment))
             .filter(|refund| !refund.reason.is_empty());

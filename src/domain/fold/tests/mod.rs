@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod closing;
+mod desk;
 pub(crate) mod invariants;
+mod parcels;
 mod place;
 pub(crate) mod properties;
 mod refund;

@@ -20,6 +20,8 @@ pub fn everything(books: &Books) -> Vec<String> {
     all.extend(books.attempts.values().map(|kept| format!("{:?}", kept.get())));
     all.extend(books.payments.values().map(|kept| format!("{:?}", kept.get())));
     all.extend(books.refunds.values().map(|kept| format!("{:?}", kept.get())));
+    all.extend(books.shipments.values().map(|kept| format!("{:?}", kept.get())));
+    all.extend(books.desk.done.iter().map(|done| format!("{done:?}")));
     all.extend(books.keys.iter().map(|bound| format!("{bound:?}")));
     all.extend(books.deducted.iter().map(|deducted| format!("{deducted:?}")));
     all.extend(books.bought.iter().map(|bought| format!("{bought:?}")));

@@ -24,6 +24,14 @@ pub enum Wish {
     Incident { transaction: u8 },
     SwitchMode { goods: i64 },
     Reprice { order: usize, by: i64 },
+    Ship { order: usize, pieces: Option<i64>, number: u8, key: Option<u8> },
+    Receive { order: usize, user: Option<usize> },
+    GiveBack { order: usize },
+    ChangePrice { order: usize, adjust: i64 },
+    Cancel { order: usize },
+    Release { order: usize },
+    Adjust { sku: usize, delta: i64 },
+    Remind { order: usize },
     Wait { seconds: i64 },
 }
 
@@ -59,6 +67,8 @@ pub fn wish() -> impl Strategy<Value = Wish> {
     let pay = (any(), 0_u8..10, wrong, gone).prop_map(|(attempt, transaction, wrong_by, gone)| {
         Wish::Pay { attempt, transaction, wrong_by, gone }
     });
+    let ship = (any(), prop::option::of(1_i64..3), 0_u8..4, prop::option::weighted(0.3, 0_u8..3))
+        .prop_map(|(order, pieces, number, key)| Wish::Ship { order, pieces, number, key });
     prop_oneof![
         6 => place,
         6 => any().prop_map(|order| Wish::Start { order }),
@@ -72,6 +82,15 @@ pub fn wish() -> impl Strategy<Value = Wish> {
         1 => (0_u8..10).prop_map(|transaction| Wish::Incident { transaction }),
         1 => (1_i64..4).prop_map(|goods| Wish::SwitchMode { goods }),
         1 => (any(), 1_i64..50).prop_map(|(order, by)| Wish::Reprice { order, by }),
+        5 => ship,
+        3 => (any(), prop::option::of(0_usize..3))
+            .prop_map(|(order, user)| Wish::Receive { order, user }),
+        2 => any().prop_map(|order| Wish::GiveBack { order }),
+        2 => (any(), -150_i64..150).prop_map(|(order, adjust)| Wish::ChangePrice { order, adjust }),
+        1 => any().prop_map(|order| Wish::Cancel { order }),
+        2 => any().prop_map(|order| Wish::Release { order }),
+        1 => (0_usize..4, -3_i64..4).prop_map(|(sku, delta)| Wish::Adjust { sku, delta }),
+        1 => any().prop_map(|order| Wish::Remind { order }),
         1 => (1_i64..1_000).prop_map(|seconds| Wish::Wait { seconds }),
     ]
 }
@@ -158,8 +177,48 @@ impl Maker {
             Wish::SwitchMode { goods } => return Some(switch_mode(world, goods)),
             Wish::Reprice { order, by } => return reprice(world, order, by),
             Wish::Wait { seconds } => return Some(Step::Wait(seconds)),
+            wish => return staffs(world, wish).map(|command| Step::Do(Box::new(command))),
         })))
     }
+}
+
+/// What happens to orders after they are placed, mostly by staff.
+fn staffs(world: &World, wish: Wish) -> Option<Command> {
+    Some(match wish {
+        Wish::Ship { order, pieces, number, key } => {
+            let order = pick_order(world, order)?;
+            let line = world.books.lines_of(order_id(order)).first()?.id.get();
+            let lines: Vec<(i64, i64)> = pieces.map(|pieces| (line, pieces)).into_iter().collect();
+            let key = key.map(|key| format!("form-{key}"));
+            desk(key.as_deref(), super::words::ship(order, &format!("SF{number:05}"), &lines))
+                .into()
+        }
+        Wish::Receive { order, user } => {
+            let by = match user {
+                Some(user) => Receiver::Buyer(user_id(BUYERS[user])),
+                None => Receiver::Time { shipped_by: world.now },
+            };
+            Receive { order: order_id(pick_order(world, order)?), by }.into()
+        }
+        Wish::GiveBack { order } => desk(None, refund_order(pick_order(world, order)?)).into(),
+        Wish::ChangePrice { order, adjust } => {
+            desk(None, super::words::reprice(pick_order(world, order)?, adjust)).into()
+        }
+        Wish::Cancel { order } => {
+            let order = order_id(pick_order(world, order)?);
+            desk(None, Act::Cancel { order, reason: "不要了".into() }).into()
+        }
+        Wish::Release { order } => {
+            let order = order_id(pick_order(world, order)?);
+            desk(None, Act::Release { order, reason: "微信不回答".into() }).into()
+        }
+        Wish::Adjust { sku, delta } => {
+            let reason = "盘点".to_owned();
+            desk(None, Act::AdjustStock { sku: sku_id(SKUS[sku]), delta, reason }).into()
+        }
+        Wish::Remind { order } => Remind { order: order_id(pick_order(world, order)?) }.into(),
+        _ => return None,
+    })
 }
 
 /// A transaction belongs to one attempt, as at WeChat; each attempt may have several.

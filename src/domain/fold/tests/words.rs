@@ -5,12 +5,14 @@ use crate::domain::address::Address;
 use crate::domain::attempt::{AttemptEvent, AttemptTerms, Prepay};
 use crate::domain::books::{KeyRef, Operation};
 use crate::domain::cart::{Cart, CartItem};
+use crate::domain::desk::DeskKey;
 use crate::domain::fold::*;
 use crate::domain::id::*;
 use crate::domain::money::Quantity;
 use crate::domain::order::CloseReason;
 use crate::domain::payment::PaymentEvidence;
 use crate::domain::price::FreightPolicy;
+use crate::domain::shipment::Carrier;
 use crate::domain::time::Timestamp;
 
 pub fn an_address() -> Address {
@@ -133,6 +135,49 @@ pub fn close_attempt(order: i64, attempt: i64) -> CloseAttempt {
     CloseAttempt { order: order_id(order), attempt: attempt_id(attempt), unheard_of: false }
 }
 
+pub fn staff() -> StaffId {
+    StaffId::parse(7).unwrap()
+}
+
+pub fn desk(key: Option<&str>, act: Act) -> Desk {
+    let key = key.map(|key| DeskKey {
+        key: IdempotencyKey::parse(key).unwrap(),
+        request_hash: format!("{act:?}"),
+    });
+    Desk { wxapp: wxapp(), staff: staff(), key, act }
+}
+
+pub fn ship(order: i64, number: &str, lines: &[(i64, i64)]) -> Act {
+    let packed = |(line, pieces): &(i64, i64)| {
+        (LineId::parse(*line).unwrap(), Quantity::parse(*pieces).unwrap())
+    };
+    Act::Ship {
+        order: order_id(order),
+        carrier: Carrier::parse("SF", None).unwrap(),
+        number: TrackingNo::parse(number).unwrap(),
+        lines: lines.iter().map(packed).collect(),
+    }
+}
+
+pub fn reprice(order: i64, adjust: i64) -> Act {
+    let reason = "老客户".to_owned();
+    Act::Reprice { order: order_id(order), adjust: fen(adjust), max: fen(1_000_000), reason }
+}
+
+pub fn refund_order(order: i64) -> Act {
+    Act::Refund { order: order_id(order), reason: "缺货".into() }
+}
+
+pub fn received(order: i64, user: i64) -> Receive {
+    Receive { order: order_id(order), by: Receiver::Buyer(user_id(user)) }
+}
+
+impl From<Desk> for Command {
+    fn from(desk: Desk) -> Self {
+        Self::Desk(Box::new(desk))
+    }
+}
+
 macro_rules! commands {
     ($($name:ident),+) => {$(
         impl From<$name> for Command {
@@ -151,5 +196,7 @@ commands!(
     CloseAttempt,
     PostponeClosing,
     ChangeRefund,
-    KeepIncident
+    KeepIncident,
+    Receive,
+    Remind
 );

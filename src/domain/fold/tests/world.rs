@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::domain::address::Address;
 use crate::domain::attempt::Attempt;
 use crate::domain::books::*;
+use crate::domain::desk::{AuditEntry, DeskBooks};
 use crate::domain::fold::*;
 use crate::domain::goods::tests::{a_goods, a_sku};
 use crate::domain::goods::{DeductStock, Goods, Sku};
@@ -13,7 +14,9 @@ use crate::domain::money::Money;
 use crate::domain::notification::{Event, NewNotification};
 use crate::domain::order::{Order, OrderState};
 use crate::domain::payment::{Incident, Payment, PaymentKind, Refund};
+use crate::domain::stock::Adjustment;
 use crate::domain::time::Timestamp;
+use crate::domain::timeline::{Happening, What};
 
 pub use super::words::*;
 
@@ -61,6 +64,9 @@ pub struct Log {
     pub notifications: Vec<NewNotification>,
     pub incidents: Vec<Incident>,
     pub addresses: Vec<(OrderId, WxappId, Address)>,
+    pub adjustments: Vec<Adjustment>,
+    pub timeline: Vec<Happening>,
+    pub audit: Vec<AuditEntry>,
 }
 
 pub struct World {
@@ -160,6 +166,17 @@ impl World {
     pub fn save_and_reload(&mut self) {
         let old = std::mem::take(&mut self.books);
         self.log.take(&old);
+        let mut desk = DeskBooks {
+            addresses: loaded(old.desk.addresses),
+            incidents: loaded(old.desk.incidents),
+            messages: loaded(old.desk.messages),
+            reminded: old.desk.reminded,
+            done: old.desk.done,
+            ..DeskBooks::default()
+        };
+        for (order, _, address) in &old.addresses {
+            desk.addresses.insert(*order, Kept::loaded(address.clone()));
+        }
         let mut books = Books {
             goods: loaded(old.goods),
             skus: loaded(old.skus),
@@ -168,8 +185,10 @@ impl World {
             attempts: loaded(old.attempts),
             payments: loaded(old.payments),
             refunds: loaded(old.refunds),
+            shipments: loaded(old.shipments),
             keys: old.keys,
             address_book: old.address_book,
+            desk,
             ..Books::default()
         };
         for lines in books.lines.values_mut() {
@@ -223,7 +242,34 @@ impl World {
         all.map(|entry| (entry.sku.get(), entry.delta, entry.kind)).collect()
     }
 
+    /// What has happened to an order, with who did it.
+    pub fn timeline(&self, order: i64) -> Vec<(What, String)> {
+        let all = self.log.timeline.iter().chain(&self.books.timeline);
+        let own = all.filter(|entry| entry.order.get() == order);
+        own.map(|entry| (entry.what, entry.who.to_string())).collect()
+    }
+
     // Short ways to get somewhere.
+
+    /// Staff 7 do something, without a key.
+    pub fn acts(&mut self, act: Act) -> Result<Acted, DeskRefusal> {
+        self.acts_with(None, act)
+    }
+
+    /// Staff 7 do something under a key, whose content is the action.
+    pub fn acts_with(&mut self, key: Option<&str>, act: Act) -> Result<Acted, DeskRefusal> {
+        match self.fold(desk(key, act)) {
+            Outcome::Acted(acted) => acted,
+            other => panic!("not of the desk: {other:?}"),
+        }
+    }
+
+    /// A paid order: one line of SKU 11 with this many pieces, under transaction `TX{order}`.
+    pub fn paid_order(&mut self, order: i64, pieces: i64) {
+        self.open_order(order, 1, &[(11, pieces)]);
+        let settled = self.settled(settle(order, &format!("TX{order}"), 100 * pieces));
+        assert_eq!(settled, Settlement::Settled);
+    }
 
     /// Places an order that must be taken.
     #[track_caller]
@@ -298,6 +344,9 @@ impl Log {
         self.entries.extend(books.entries.iter().cloned());
         self.notifications.extend(books.notifications.iter().cloned());
         self.addresses.extend(books.addresses.iter().cloned());
+        self.adjustments.extend(books.desk.adjustments.iter().cloned());
+        self.timeline.extend(books.timeline.iter().cloned());
+        self.audit.extend(books.desk.log.iter().cloned());
         for incident in &books.incidents {
             let same = |known: &Incident| {
                 known.mch_id == incident.mch_id && known.transaction == incident.transaction
