@@ -22,15 +22,30 @@ impl MigrationTrait for Migration {
             let index = Index::create().name(name).table(table).col(column).unique().to_owned();
             manager.make_index(index).await?;
         }
-        Ok(())
+        manager.make_index(log_by_time()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let by_time = Index::drop().name(LOG_BY_TIME).table("audit_entry").to_owned();
+        manager.drop_index(by_time).await?;
         for table in ["admin_token", "admin_session", "admin_grant", "admin_user"] {
             manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())
     }
+}
+
+const LOG_BY_TIME: &str = "audit_entry_wxapp_id_created_at_id_idx";
+
+/// As the audit log is read: ids of two processes do not tell which was first.
+fn log_by_time() -> IndexCreateStatement {
+    Index::create()
+        .name(LOG_BY_TIME)
+        .table("audit_entry")
+        .col("wxapp_id")
+        .col("created_at")
+        .col("id")
+        .to_owned()
 }
 
 fn admin_user() -> TableCreateStatement {

@@ -9,6 +9,7 @@ use support::storage::Kind;
 
 mod clerk;
 mod log_in;
+mod logged;
 mod people;
 mod rights;
 mod tokens;

@@ -28,6 +28,7 @@ use crate::http::error::{ApiError, Code};
 use crate::http::{AppState, auth, extract};
 use crate::store::staff::sessions::{self, AdminSession};
 use crate::store::staff::{Member, tokens};
+use crate::store::wxapps;
 
 /// How long after the password was given it need not be given again, in seconds.
 pub const CONFIRMED_SECONDS: i64 = 10 * 60;
@@ -53,6 +54,8 @@ pub struct Staff {
     pub credential: Credential,
     pub tongue: Tongue,
     shop: Option<Arc<Shop>>,
+    /// The mini-programs that are anything to this caller.
+    shops: Arc<Vec<(WxappId, String)>>,
 }
 
 impl Staff {
@@ -68,6 +71,11 @@ impl Staff {
     /// The mini-program of the path, if the path names one.
     pub fn shop_if_named(&self) -> Option<&Arc<Shop>> {
         self.shop.as_ref()
+    }
+
+    /// The mini-programs that this caller works for, by id.
+    pub fn shops(&self) -> &[(WxappId, String)] {
+        &self.shops
     }
 
     /// Whether this is allowed in this mini-program.
@@ -253,7 +261,12 @@ async fn known(
             Face::Json => Stopped::Refused(ApiError::unauthorized()),
         });
     };
-    staff.shop = shop(app, request, &staff).await?;
+    staff.shop = shop(app, &staff, named_shop(entry, request)).await?;
+    if entry.face == Face::Html {
+        let all = wxapps::names(&app.readers).await.map_err(ApiError::from)?;
+        let own = all.into_iter().filter(|(id, _)| staff.reaches(*id));
+        staff.shops = Arc::new(own.collect());
+    }
     allowed(&staff, entry.access)?;
     if matches!(entry.access, Access::Everywhere(_)) && !staff.confirmed(now) {
         return Err(Stopped::GoTo(confirm_place(request)));
@@ -286,7 +299,13 @@ async fn by_session(
     }
     let tongue = Tongue::parse(&member.language).unwrap_or_default();
     let credential = Credential::Session(session);
-    Ok(Some(Staff { member: Arc::new(member), credential, tongue, shop: None }))
+    Ok(Some(Staff {
+        member: Arc::new(member),
+        credential,
+        tongue,
+        shop: None,
+        shops: Arc::default(),
+    }))
 }
 
 async fn by_token(
@@ -302,16 +321,29 @@ async fn by_token(
     }
     let tongue = Tongue::parse(&member.language).unwrap_or_default();
     let credential = Credential::Token { id: token.id, rights: token.rights, scope: token.scope };
-    Ok(Some(Staff { member: Arc::new(member), credential, tongue, shop: None }))
+    Ok(Some(Staff {
+        member: Arc::new(member),
+        credential,
+        tongue,
+        shop: None,
+        shops: Arc::default(),
+    }))
+}
+
+/// What stands at the place `{shop}` of the path. The resource is not chosen yet, so nobody has
+/// taken the path apart.
+fn named_shop<'a>(entry: &Entry, request: &'a ServiceRequest) -> Option<&'a str> {
+    let place = entry.pattern.split('/').position(|part| part == "{shop}")?;
+    request.path().split('/').nth(place)
 }
 
 /// The mini-program of the path; one that is nothing to this caller is not found.
 async fn shop(
     app: &AppState,
-    request: &ServiceRequest,
     staff: &Staff,
+    named: Option<&str>,
 ) -> Result<Option<Arc<Shop>>, ApiError> {
-    let Some(id) = request.match_info().get("shop") else { return Ok(None) };
+    let Some(id) = named else { return Ok(None) };
     let not_found = || ApiError::not_found("shop");
     let id = id.parse().ok().and_then(|id| WxappId::parse(id).ok()).ok_or_else(not_found)?;
     if !staff.reaches(id) {

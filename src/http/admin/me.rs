@@ -6,16 +6,20 @@ use actix_web::web::{Data, Query};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::access::{Access, Routes};
 use super::form::Form;
 use super::guard::Staff;
+use super::log::{self, Noted};
 use super::login::is_password_of;
 use super::render::{self, Frame, Trouble};
 use super::texts::Tongue;
 use super::{AdminState, password, session, totp};
 use crate::http::AppState;
 use crate::http::error::ApiError;
+use crate::store::Write;
+use crate::store::staff::log::About;
 use crate::store::staff::sessions::{self, AdminSession, Which};
 use crate::store::staff::{self, Change};
 
@@ -92,9 +96,21 @@ async fn wrong(
     render::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
-async fn change(app: &AppState, staff: &Staff, change: Change) -> Result<(), ApiError> {
-    let write = staff::update(app.readers.backend(), staff.id(), change, app.clock.now());
-    Ok(app.journal.write(write).await?)
+/// Writes a change of the caller's own account, with its entry in the audit log.
+async fn change(
+    app: &AppState,
+    staff: &Staff,
+    what: &'static str,
+    [before, after]: [Value; 2],
+    write: Write,
+) -> Result<(), ApiError> {
+    let noted = Noted { what, about: About::staff(staff.id()), before, after };
+    let entry = log::entry(app, staff, noted).await?;
+    Ok(app.journal.write(write.then(entry)).await?)
+}
+
+fn update(app: &AppState, staff: &Staff, change: Change) -> Write {
+    staff::update(app.readers.backend(), staff.id(), change, app.clock.now())
 }
 
 async fn set_language(
@@ -105,7 +121,9 @@ async fn set_language(
 ) -> Result<HttpResponse, ApiError> {
     let tongue = Tongue::parse(form.value("language"))
         .ok_or_else(|| ApiError::invalid("language", "zh or en"))?;
-    change(&app, &staff, Change::Language(tongue.code().to_owned())).await?;
+    let languages = [staff.tongue, tongue].map(|tongue| json!({"language": tongue.code()}));
+    let write = update(&app, &staff, Change::Language(tongue.code().to_owned()));
+    change(&app, &staff, "set_language", languages, write).await?;
     let mut answer = render::see("/admin/me?done=saved");
     let cookie = session::language_cookie(&admin, tongue.code());
     answer.add_cookie(&cookie).map_err(ApiError::internal)?;
@@ -132,7 +150,7 @@ async fn set_password(
     let write = staff::update(backend, staff.id(), Change::PasswordHash(hash), now)
         .then(sessions::revoke(backend, staff.id(), others, now))
         .then(staff::tokens::revoke_all_of(backend, staff.id(), now));
-    app.journal.write(write).await?;
+    change(&app, &staff, "set_password", [json!({}), json!({})], write).await?;
     Ok(render::see("/admin/me?done=password"))
 }
 
@@ -146,7 +164,11 @@ async fn end_sessions(
         id => Which::One(id.parse().map_err(|_| ApiError::invalid("session", "not a number"))?),
     };
     let write = sessions::revoke(app.readers.backend(), staff.id(), which, app.clock.now());
-    app.journal.write(write).await?;
+    let ended = match which {
+        Which::One(id) => json!({"ended": id}),
+        _ => json!({"ended": "others"}),
+    };
+    change(&app, &staff, "end_sessions", [json!({}), ended], write).await?;
     Ok(render::see("/admin/me?done=saved"))
 }
 
@@ -200,7 +222,8 @@ async fn start_two_step(
         staff.id(),
         step,
     ));
-    app.journal.write(write).await?;
+    let before = json!({"two_step": staff.member.totp_secret.is_some()});
+    change(&app, &staff, "start_two_step", [before, json!({"two_step": true})], write).await?;
     Ok(render::see("/admin/me?done=saved"))
 }
 
@@ -214,6 +237,8 @@ async fn stop_two_step(
         let text = staff.tongue.texts().wrong_password;
         return wrong(&app, &staff, "two_step_password", text).await;
     }
-    change(&app, &staff, Change::TotpSecret(None)).await?;
+    let write = update(&app, &staff, Change::TotpSecret(None));
+    let states = [staff.member.totp_secret.is_some(), false].map(|on| json!({"two_step": on}));
+    change(&app, &staff, "stop_two_step", states, write).await?;
     Ok(render::see("/admin/me?done=saved"))
 }

@@ -8,6 +8,7 @@ pub mod access;
 mod assets;
 mod form;
 mod guard;
+mod log;
 mod login;
 mod me;
 pub mod password;
@@ -56,6 +57,7 @@ impl AdminState {
 pub fn routes() -> Routes {
     let mut routes = Routes::default();
     assets::routes(&mut routes);
+    log::routes(&mut routes);
     login::routes(&mut routes);
     me::routes(&mut routes);
     people::routes(&mut routes);

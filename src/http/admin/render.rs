@@ -8,7 +8,7 @@ use actix_web::{HttpMessage as _, HttpResponse};
 use askama::Template;
 
 use super::guard::{Credential, Staff};
-use super::texts::{Texts, Tongue};
+use super::texts::{OrderTexts, Texts, Tongue};
 use crate::domain::staff::Right;
 use crate::domain::time::Timestamp;
 use crate::http::error::{ApiError, Code};
@@ -21,13 +21,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 /// What stands around a page.
 pub struct Frame {
     pub t: &'static Texts,
+    pub o: &'static OrderTexts,
     pub tongue: Tongue,
     /// Nobody: the pages before the log-in.
     pub staff: Option<Shown>,
     /// Which entry of the menu is meant.
     pub place: &'static str,
     /// What has just been done, said once above the page.
-    pub notice: Option<&'static str>,
+    pub notice: Option<String>,
     /// What is wrong, said above the page, with the field it is about.
     pub problems: Vec<Trouble>,
 }
@@ -51,6 +52,7 @@ impl Frame {
     pub fn outside(tongue: Tongue) -> Self {
         Self {
             t: tongue.texts(),
+            o: tongue.orders(),
             tongue,
             staff: None,
             place: "",
@@ -65,7 +67,7 @@ impl Frame {
     }
 
     pub fn notice(mut self, notice: Option<&'static str>) -> Self {
-        self.notice = notice;
+        self.notice = notice.map(str::to_owned);
         self
     }
 
@@ -84,6 +86,16 @@ impl Frame {
         self.staff.as_ref().map_or("", |staff| &staff.form_token)
     }
 
+    /// The word for what the engine calls `name`.
+    pub fn word(&self, kind: &str, name: &str) -> String {
+        self.tongue.word(kind, name)
+    }
+
+    /// The name of this place in the menu.
+    pub fn place_label(&self) -> &'static str {
+        label(self.t, self.place)
+    }
+
     /// A time as people of the shop read it.
     pub fn time(&self, at: &Timestamp) -> String {
         time(*at)
@@ -97,6 +109,8 @@ pub struct Shown {
     pub tongue: Tongue,
     pub form_token: String,
     pub shop: Option<(i64, String)>,
+    /// The other mini-programs that he works for: address of the place there, name.
+    pub shops: Vec<(String, String)>,
     /// What the menu leads to: name of the place, address.
     pub menu: Vec<(&'static str, String)>,
 }
@@ -114,26 +128,53 @@ impl Shown {
             tongue: staff.tongue,
             form_token,
             menu: menu(staff),
+            shops: other_shops(staff),
             shop,
         }
     }
 
     /// The word for a place of the menu.
     pub fn label(&self, place: &str) -> &'static str {
-        let t = self.tongue.texts();
-        match place {
-            "people" => t.people,
-            "tokens" => t.tokens,
-            _ => t.my_account,
-        }
+        label(self.tongue.texts(), place)
     }
 }
 
+fn label(t: &Texts, place: &str) -> &'static str {
+    match place {
+        "orders" => t.orders,
+        "incidents" => t.incidents,
+        "log" => t.audit,
+        "people" => t.people,
+        "tokens" => t.tokens,
+        "audit" => t.account_log,
+        _ => t.my_account,
+    }
+}
+
+/// The rights that open the places of one mini-program.
+const OF_SHOP: [(&str, &str, Right); 1] = [("log", "audit", Right::Audit)];
+
 /// The places that this member of staff may go to; what one may not do is not in the menu.
 pub fn menu(staff: &Staff) -> Vec<(&'static str, String)> {
-    let places = [("people", Right::Staff), ("tokens", Right::Tokens)];
+    let named = staff.shop_if_named().map(|shop| shop.wxapp.id);
+    let shop = named.or_else(|| staff.shops().first().map(|(id, _)| *id));
+    let here = shop.into_iter().flat_map(|shop| {
+        let open = OF_SHOP.into_iter().filter(move |(_, _, right)| staff.may(*right, shop));
+        open.map(move |(place, path, _)| (place, format!("/admin/shops/{shop}/{path}")))
+    });
+    let places = [("people", Right::Staff), ("tokens", Right::Tokens), ("audit", Right::Audit)];
     let open = places.into_iter().filter(|(_, right)| staff.may_everywhere(*right));
-    open.map(|(place, _)| (place, format!("/admin/{place}"))).collect()
+    here.chain(open.map(|(place, _)| (place, format!("/admin/{place}")))).collect()
+}
+
+fn other_shops(staff: &Staff) -> Vec<(String, String)> {
+    let here = staff.shop_if_named().map(|shop| shop.wxapp.id);
+    if staff.shops().len() < 2 {
+        return Vec::new();
+    }
+    let others = staff.shops().iter().filter(|(id, _)| Some(*id) != here);
+    let orders = others.filter(|(id, _)| staff.may(Right::OrdersRead, *id));
+    orders.map(|(id, name)| (format!("/admin/shops/{id}/orders"), name.clone())).collect()
 }
 
 /// A page, 200.

@@ -7,10 +7,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Query};
 use askama::Template;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::access::{Access, Routes};
 use super::form::Form;
 use super::guard::Staff;
+use super::log::{self, Noted};
 use super::render::{self, Frame, Trouble};
 use crate::domain::id::WxappId;
 use crate::domain::staff::{Right, Scope};
@@ -18,6 +20,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Json, text};
 use crate::http::shop::views::time;
 use crate::http::{AppState, auth};
+use crate::store::staff::log::About;
 use crate::store::staff::tokens::{self, AdminToken};
 use crate::store::wxapps;
 
@@ -63,7 +66,14 @@ async fn add(app: &AppState, by: &Staff, new: NewToken) -> Result<(AdminToken, S
     };
     let value = auth::new_token();
     let write = tokens::insert(app.readers.backend(), &auth::hash(&value), &token);
-    app.journal.write(write).await?;
+    let noted = Noted {
+        what: "add_token",
+        about: About::token(token.id),
+        before: json!({}),
+        after: facts(&token),
+    };
+    let entry = log::entry(app, by, noted).await?;
+    app.journal.write(write.then(entry)).await?;
     Ok((token, value))
 }
 
@@ -99,9 +109,37 @@ fn rights(by: &Staff, names: &[String], scope: Scope) -> Result<BTreeSet<Right>,
     }
 }
 
-async fn revoke(app: &AppState, id: i64) -> Result<(), ApiError> {
-    let write = tokens::revoke(app.readers.backend(), id, app.clock.now());
+async fn revoke(app: &AppState, by: &Staff, id: i64) -> Result<(), ApiError> {
+    let now = app.clock.now();
+    let all = tokens::all(&app.readers, now).await?;
+    let token = all.iter().find(|token| token.id == id);
+    let token = token.ok_or_else(|| ApiError::not_found("id"))?;
+    let noted = Noted {
+        what: "revoke_token",
+        about: About::token(id),
+        before: facts(token),
+        after: json!({}),
+    };
+    let entry = log::entry(app, by, noted).await?;
+    let write = tokens::revoke(app.readers.backend(), id, now).then(entry);
     Ok(app.journal.write(write).await?)
+}
+
+/// What the audit log says of a token: never its value.
+fn facts(token: &AdminToken) -> Value {
+    json!({
+        "name": token.name,
+        "rights": token.rights.iter().map(|right| right.as_str()).collect::<Vec<_>>().join(" "),
+        "shop": scope_key(token.scope),
+        "expires_at": time(token.expires_at),
+    })
+}
+
+fn scope_key(scope: Scope) -> String {
+    match scope {
+        Scope::All => "all".to_owned(),
+        Scope::One(shop) => shop.to_string(),
+    }
 }
 
 #[derive(Deserialize)]
@@ -187,8 +225,12 @@ async fn add_form(app: Data<AppState>, staff: Staff, form: Form) -> Result<HttpR
     }
 }
 
-async fn revoke_form(app: Data<AppState>, id: web::Path<i64>) -> Result<HttpResponse, ApiError> {
-    revoke(&app, *id).await?;
+async fn revoke_form(
+    app: Data<AppState>,
+    staff: Staff,
+    id: web::Path<i64>,
+) -> Result<HttpResponse, ApiError> {
+    revoke(&app, &staff, *id).await?;
     Ok(render::see("/admin/tokens?done=saved"))
 }
 
@@ -211,10 +253,7 @@ impl TokenView {
             id: token.id,
             name: token.name,
             rights: token.rights.iter().map(|right| right.as_str()).collect(),
-            shop: match token.scope {
-                Scope::All => "all".to_owned(),
-                Scope::One(shop) => shop.to_string(),
-            },
+            shop: scope_key(token.scope),
             expires_at: time(token.expires_at),
             token: value,
         }
@@ -241,7 +280,11 @@ async fn add_json(
     Ok(web::Json(TokenView::new(token, Some(value))))
 }
 
-async fn revoke_json(app: Data<AppState>, id: web::Path<i64>) -> Result<HttpResponse, ApiError> {
-    revoke(&app, *id).await?;
+async fn revoke_json(
+    app: Data<AppState>,
+    staff: Staff,
+    id: web::Path<i64>,
+) -> Result<HttpResponse, ApiError> {
+    revoke(&app, &staff, *id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -186,8 +186,8 @@ async fn load_cases(
     Ok(())
 }
 
-/// Which one-time keys have acted. Read after the rows that they acted on are locked, so that of two
-/// processes with one key the second sees the first.
+/// Which one-time keys have acted. Read after the rows that they acted on are locked, so that of
+/// two processes with one key the second sees the first.
 async fn load_done(
     db: &impl ConnectionTrait,
     desks: &[&Desk],

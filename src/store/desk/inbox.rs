@@ -1,5 +1,5 @@
-//! What waits for staff beside orders, and what they have done: incidents, messages, audit log, stock
-//! ledger.
+//! What waits for staff beside orders, and what they have done: incidents, messages, audit log,
+//! stock ledger.
 
 use entity::{audit_entry, incident, notification, stock_entry};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};

@@ -3,6 +3,9 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::sessions::{self, Which};
+use serde_json::{Value, json};
+
+use super::log::{self, About, Entry};
 use super::{Change, Member, tokens};
 use crate::domain::id::StaffId;
 use crate::domain::staff::Grants;
@@ -59,8 +62,8 @@ impl Accounts {
             return Err(AccountError::Taken(new.login));
         }
         let transaction = begin_write(&self.0).await?;
-        let id = ids::take_blocks(&transaction, 1).await?.start;
-        let id = StaffId::parse(id).map_err(|error| StoreError::row("id_block", error))?;
+        let block = ids::take_blocks(&transaction, 1).await?;
+        let id = StaffId::parse(block.start).map_err(|error| StoreError::row("id_block", error))?;
         let member = Member {
             id,
             login: new.login,
@@ -74,7 +77,10 @@ impl Accounts {
             created_at: now,
             grants: new.grants,
         };
-        let write = super::insert(self.0.get_database_backend(), &member, now);
+        let after = json!({"login": member.login, "name": member.name});
+        let noted = noted(block.start + 1, id, "add_staff", after);
+        let backend = self.0.get_database_backend();
+        let write = super::insert(backend, &member, now).then(log::entry(backend, noted, now));
         execute(&transaction, write).await?;
         transaction.commit().await?;
         Ok(())
@@ -87,27 +93,30 @@ impl Accounts {
         hash: String,
         now: Timestamp,
     ) -> Result<(), AccountError> {
-        self.change(login, Change::PasswordHash(hash), now).await
+        self.change(login, "set_password", Change::PasswordHash(hash), now).await
     }
 
     /// Takes two-step log-in away; what was open ends.
     pub async fn clear_two_step(&self, login: &str, now: Timestamp) -> Result<(), AccountError> {
-        self.change(login, Change::TotpSecret(None), now).await
+        self.change(login, "stop_two_step", Change::TotpSecret(None), now).await
     }
 
     async fn change(
         &self,
         login: &str,
+        what: &'static str,
         change: Change,
         now: Timestamp,
     ) -> Result<(), AccountError> {
         let member = super::by_login(&self.readers(), login).await?;
         let id = member.ok_or_else(|| AccountError::Unknown(login.to_owned()))?.id;
         let backend = self.0.get_database_backend();
+        let transaction = begin_write(&self.0).await?;
+        let entry = ids::take_blocks(&transaction, 1).await?.start;
         let write = super::update(backend, id, change, now)
             .then(sessions::revoke(backend, id, Which::All, now))
-            .then(tokens::revoke_all_of(backend, id, now));
-        let transaction = begin_write(&self.0).await?;
+            .then(tokens::revoke_all_of(backend, id, now))
+            .then(log::entry(backend, noted(entry, id, what, json!({})), now));
         execute(&transaction, write).await?;
         transaction.commit().await?;
         Ok(())
@@ -115,6 +124,20 @@ impl Accounts {
 
     fn readers(&self) -> Readers {
         Readers::from(self.0.clone())
+    }
+}
+
+/// What the audit log says of a change from the command line.
+fn noted(id: i64, member: StaffId, what: &'static str, after: Value) -> Entry {
+    Entry {
+        id,
+        who: None,
+        shop: None,
+        what,
+        about: About::staff(member),
+        before: json!({}),
+        after,
+        reason: String::new(),
     }
 }
 

@@ -1,9 +1,11 @@
-//! Staff: accounts and grants here, log-ins in [`sessions`], API tokens in [`tokens`].
+//! Staff: accounts and grants here, log-ins in [`sessions`], API tokens in [`tokens`], what they
+//! have changed in [`log`].
 //!
 //! Reads are answered at once; changes are built as [`Write`]s for the journal, but for those of
 //! the command line. What a role may do is the domain's business.
 
 pub mod accounts;
+pub mod log;
 pub mod password;
 pub mod sessions;
 pub mod tokens;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::actors::journal::JournalError;
 use crate::domain::id::{StaffId, WxappId};
@@ -11,10 +12,12 @@ use crate::domain::staff::{Grants, Role, Scope, login_name};
 use crate::domain::time::Timestamp;
 use crate::http::AppState;
 use crate::http::admin::guard::Staff;
+use crate::http::admin::log::{self, Noted};
 use crate::http::admin::password;
 use crate::http::admin::texts::{Texts, Tongue};
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::text;
+use crate::store::staff::log::About;
 use crate::store::staff::sessions::{self, Which};
 use crate::store::staff::{self, Change, Member, tokens};
 use crate::store::wxapps;
@@ -139,7 +142,11 @@ pub async fn add(app: &AppState, by: &Staff, new: NewMember) -> Result<StaffId, 
         created_at: now,
         grants,
     };
-    app.journal.write(staff::insert(app.readers.backend(), &member, now)).await?;
+    let after = json!({
+        "login": member.login, "name": member.name, "roles": log::roles(&member.grants),
+    });
+    let entry = noted(app, by, id, "add_staff", [json!({}), after]).await?;
+    app.journal.write(staff::insert(app.readers.backend(), &member, now).then(entry)).await?;
     Ok(id)
 }
 
@@ -158,7 +165,9 @@ pub async fn set_roles(
     let (backend, now) = (app.readers.backend(), app.clock.now());
     // Whoever may do other things from now on logs in anew.
     let write = staff::replace_grants(backend, id, &grants).then(end_all_but_own(app, by, id, now));
-    Ok(app.journal.write(write).await?)
+    let roles = [&member.grants, &grants].map(|grants| json!({"roles": log::roles(grants)}));
+    let entry = noted(app, by, id, "set_roles", roles).await?;
+    Ok(app.journal.write(write.then(entry)).await?)
 }
 
 pub async fn set_state(
@@ -174,7 +183,9 @@ pub async fn set_state(
     let (backend, now) = (app.readers.backend(), app.clock.now());
     let change = Change::Disabled((!active).then_some(now));
     let write = staff::update(backend, id, change, now).then(end_all_but_own(app, by, id, now));
-    Ok(app.journal.write(write).await?)
+    let states = [member.disabled_at.is_none(), active].map(|active| json!({"active": active}));
+    let entry = noted(app, by, id, "set_state", states).await?;
+    Ok(app.journal.write(write.then(entry)).await?)
 }
 
 pub async fn set_password(
@@ -187,7 +198,18 @@ pub async fn set_password(
     let change = Change::PasswordHash(hash(password).await?);
     let (backend, now) = (app.readers.backend(), app.clock.now());
     let write = staff::update(backend, id, change, now).then(end_all_but_own(app, by, id, now));
-    Ok(app.journal.write(write).await?)
+    let entry = noted(app, by, id, "set_password", [json!({}), json!({})]).await?;
+    Ok(app.journal.write(write.then(entry)).await?)
+}
+
+async fn noted(
+    app: &AppState,
+    by: &Staff,
+    id: StaffId,
+    what: &'static str,
+    [before, after]: [Value; 2],
+) -> Result<Write, ApiError> {
+    log::entry(app, by, Noted { what, about: About::staff(id), before, after }).await
 }
 
 fn end_all_but_own(app: &AppState, by: &Staff, id: StaffId, now: Timestamp) -> Write {

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::actions::{self, NewMember, NewPassword, NewRoles, NewState};
 use crate::domain::id::StaffId;
-use crate::domain::staff::Scope;
 use crate::http::AppState;
 use crate::http::admin::guard::Staff;
+use crate::http::admin::log;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, PathId};
 use crate::store::staff::{self, Member};
@@ -27,13 +27,8 @@ pub struct MemberView {
 
 impl From<Member> for MemberView {
     fn from(member: Member) -> Self {
-        let key = |scope: &Scope| match scope {
-            Scope::All => "all".to_owned(),
-            Scope::One(id) => id.to_string(),
-        };
-        let roles = member.grants.0.iter();
         Self {
-            roles: roles.map(|(scope, role)| (key(scope), role.as_str())).collect(),
+            roles: log::roles(&member.grants),
             id: member.id.get(),
             active: member.disabled_at.is_none(),
             two_step: member.totp_secret.is_some(),

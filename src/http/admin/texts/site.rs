@@ -1,63 +1,8 @@
-//! What the pages say, in Chinese and in English: one table, so that neither can lack a line.
-
-use crate::domain::staff::{Right, Role};
-
-/// The language of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Tongue {
-    #[default]
-    Chinese,
-    English,
-}
-
-impl Tongue {
-    /// `zh` or `en`.
-    pub fn parse(code: &str) -> Option<Self> {
-        match code {
-            "zh" => Some(Self::Chinese),
-            "en" => Some(Self::English),
-            _ => None,
-        }
-    }
-
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Chinese => "zh",
-            Self::English => "en",
-        }
-    }
-
-    /// What `lang` says of a page.
-    pub fn html(self) -> &'static str {
-        match self {
-            Self::Chinese => "zh-CN",
-            Self::English => "en",
-        }
-    }
-
-    pub fn texts(self) -> &'static Texts {
-        match self {
-            Self::Chinese => &CHINESE,
-            Self::English => &ENGLISH,
-        }
-    }
-}
-
-macro_rules! texts {
-    ($($name:ident $zh:literal $en:literal;)+) => {
-        /// The words of the pages in one language.
-        pub struct Texts {
-            $(pub $name: &'static str,)+
-        }
-        static CHINESE: Texts = Texts { $($name: $zh,)+ };
-        static ENGLISH: Texts = Texts { $($name: $en,)+ };
-
-        #[cfg(test)]
-        const NAMES: &[(&str, &str, &str)] = &[$((stringify!($name), $zh, $en),)+];
-    };
-}
+//! What all pages say, and those about accounts.
 
 texts! {
+    Texts;
+
     // Of every page.
     site "买它小店后台" "buynow admin";
     skip "跳到正文" "Skip to content";
@@ -85,6 +30,17 @@ texts! {
     who "操作人" "Who";
     what "内容" "What";
     reason "原因" "Reason";
+    nothing_here "没有内容" "There is nothing here";
+    about "对象" "About";
+    before "修改前" "Before";
+    after "修改后" "After";
+    command_line "命令行" "Command line";
+    pages "翻页" "Pages";
+    next_page "下一页" "Next page";
+    first_page "回到第一页" "First page";
+    account_log "账号操作记录" "Account log";
+    shops "切换小程序" "Mini-programs";
+    views_full "最多保存 20 个筛选" "At most 20 filters can be kept";
 
     // Ways in.
     log_in "登录" "Log in";
@@ -189,58 +145,4 @@ texts! {
     unavailable "服务暂时不可用，请稍后重试" "Not available, please try again";
     not_valid "填写的内容有误" "Something you gave is not valid";
     went_wrong "系统出错了" "Something went wrong";
-}
-
-impl Texts {
-    /// The word for a role.
-    pub fn role_label(&self, role: &Role) -> &'static str {
-        match role {
-            Role::Owner => self.role_owner,
-            Role::Operations => self.role_operations,
-            Role::Warehouse => self.role_warehouse,
-            Role::Finance => self.role_finance,
-            Role::ReadOnly => self.role_read_only,
-        }
-    }
-
-    /// The word for a right.
-    pub fn right_label(&self, right: &Right) -> &'static str {
-        match right {
-            Right::OrdersRead => self.right_orders_read,
-            Right::PersonalData => self.right_personal_data,
-            Right::OrdersNote => self.right_orders_note,
-            Right::OrdersAddress => self.right_orders_address,
-            Right::OrdersPrice => self.right_orders_price,
-            Right::OrdersCancel => self.right_orders_cancel,
-            Right::OrdersRelease => self.right_orders_release,
-            Right::OrdersShip => self.right_orders_ship,
-            Right::OrdersRefund => self.right_orders_refund,
-            Right::OrdersAskWechat => self.right_orders_ask_wechat,
-            Right::Incidents => self.right_incidents,
-            Right::Staff => self.right_staff,
-            Right::Tokens => self.right_tokens,
-            Right::Audit => self.right_audit,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_line_is_there_in_both_languages() {
-        for (name, zh, en) in NAMES {
-            assert!(!zh.trim().is_empty() && !en.trim().is_empty(), "{name}");
-            assert!(en.is_ascii(), "{name}: {en}");
-        }
-    }
-
-    #[test]
-    fn languages_are_known_by_their_codes() {
-        for tongue in [Tongue::Chinese, Tongue::English] {
-            assert_eq!(Tongue::parse(tongue.code()), Some(tongue));
-        }
-        assert_eq!(Tongue::parse("fr"), None);
-    }
 }
