@@ -7,6 +7,7 @@ pub mod admin_grant;
 pub mod admin_session;
 pub mod admin_token;
 pub mod admin_user;
+pub mod admin_view;
 pub mod audit_entry;
 pub mod batch_marker;
 pub mod category;

@@ -14,6 +14,7 @@ impl MigrationTrait for Migration {
         manager.make_table(admin_grant()).await?;
         manager.make_table(admin_session()).await?;
         manager.make_table(admin_token()).await?;
+        manager.make_table(admin_view()).await?;
         for (name, table, column) in [
             ("admin_user_login_key", "admin_user", "login"),
             ("admin_session_id_key", "admin_session", "id"),
@@ -22,13 +23,20 @@ impl MigrationTrait for Migration {
             let index = Index::create().name(name).table(table).col(column).unique().to_owned();
             manager.make_index(index).await?;
         }
+        let views = Index::create()
+            .name("admin_view_admin_id_wxapp_id_idx")
+            .table("admin_view")
+            .col("admin_id")
+            .col("wxapp_id")
+            .to_owned();
+        manager.make_index(views).await?;
         manager.make_index(log_by_time()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let by_time = Index::drop().name(LOG_BY_TIME).table("audit_entry").to_owned();
         manager.drop_index(by_time).await?;
-        for table in ["admin_token", "admin_session", "admin_grant", "admin_user"] {
+        for table in ["admin_view", "admin_token", "admin_session", "admin_grant", "admin_user"] {
             manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())
@@ -74,6 +82,19 @@ fn admin_grant() -> TableCreateStatement {
         .col(ColumnDef::new("wxapp_id").big_integer().not_null())
         .col(ColumnDef::new("role").string_len(32).not_null())
         .primary_key(Index::create().col("admin_id").col("wxapp_id"))
+        .to_owned()
+}
+
+fn admin_view() -> TableCreateStatement {
+    Table::create()
+        .table("admin_view")
+        .col(ColumnDef::new("id").big_integer().not_null())
+        .col(ColumnDef::new("admin_id").big_integer().not_null())
+        .col(ColumnDef::new("wxapp_id").big_integer().not_null())
+        .col(ColumnDef::new("name").string_len(64).not_null())
+        .col(ColumnDef::new("query").string_len(1024).not_null())
+        .col(ColumnDef::new("created_at").big_integer().not_null())
+        .primary_key(Index::create().col("id"))
         .to_owned()
 }
 

@@ -38,6 +38,13 @@ impl Form {
         self.0.get(name).and_then(|values| values.first()).map_or("", String::as_str)
     }
 
+    /// The fields whose names begin so, without that beginning, and their first values.
+    pub fn starting_with<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().filter_map(move |(name, values)| {
+            Some((name.strip_prefix(start)?, values.first()?.as_str()))
+        })
+    }
+
     /// All values of a field.
     pub fn values(&self, name: &str) -> &[String] {
         self.0.get(name).map_or(&[], Vec::as_slice)

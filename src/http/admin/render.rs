@@ -66,7 +66,7 @@ impl Frame {
         Self { staff: Some(Shown::new(staff)), place, ..Self::outside(staff.tongue) }
     }
 
-    pub fn notice(mut self, notice: Option<&'static str>) -> Self {
+    pub fn notice(mut self, notice: Option<&str>) -> Self {
         self.notice = notice.map(str::to_owned);
         self
     }
@@ -152,7 +152,11 @@ fn label(t: &Texts, place: &str) -> &'static str {
 }
 
 /// The rights that open the places of one mini-program.
-const OF_SHOP: [(&str, &str, Right); 1] = [("log", "audit", Right::Audit)];
+const OF_SHOP: [(&str, &str, Right); 3] = [
+    ("orders", "orders", Right::OrdersRead),
+    ("incidents", "incidents", Right::Incidents),
+    ("log", "audit", Right::Audit),
+];
 
 /// The places that this member of staff may go to; what one may not do is not in the menu.
 pub fn menu(staff: &Staff) -> Vec<(&'static str, String)> {

@@ -9,6 +9,7 @@ pub mod log;
 pub mod password;
 pub mod sessions;
 pub mod tokens;
+pub mod views;
 
 use std::collections::BTreeMap;
 
