@@ -18,3 +18,23 @@ document.addEventListener("submit", (event) => {
 window.addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
+// A key leads to the field that names it, unless somebody is typing.
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, select, textarea");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const field = document.querySelector(`[data-jump="${CSS.escape(event.key)}"]`);
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+});
+
+// The company that was shipped with last is proposed for the next parcel.
+const company = document.querySelector("form.ship select[name=company]");
+if (company) {
+  const form = company.form;
+  const known = localStorage.getItem("buynow-company");
+  const refused = document.getElementById("problems");
+  if (known && !refused) company.value = known;
+  if (company.selectedIndex < 0) company.selectedIndex = 0;
+  form.addEventListener("submit", () => localStorage.setItem("buynow-company", company.value));
+}

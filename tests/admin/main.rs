@@ -10,8 +10,10 @@ use support::storage::Kind;
 mod clerk;
 mod log_in;
 mod logged;
+mod orders;
 mod people;
 mod rights;
+mod scripts;
 mod tokens;
 
 #[test]

@@ -1,12 +1,18 @@
 //! Who may do what: the application's own table of routes x roles x mini-programs.
 
+use std::collections::BTreeSet;
+
 use awc::http::Method;
 use buynow::domain::id::WxappId;
-use buynow::domain::staff::{Role, Scope};
+use buynow::domain::staff::{Right, Role, Scope};
 use buynow::http::admin::access::{Access, Entry, Face};
 use buynow::http::admin::routes;
 
-use crate::clerk::Clerk;
+use buynow::store::staff;
+use buynow::store::staff::tokens::{self, AdminToken};
+
+use crate::clerk::{Clerk, account};
+use crate::orders::{ORDERS, paid};
 use crate::support::{FIRST_SHOP, Reply, SECOND_SHOP, TestApp};
 
 /// A path of the pattern, in this mini-program, with ids that are nobody's.
@@ -84,6 +90,57 @@ async fn each_role_passes_where_it_has_the_right_and_nowhere_else() {
     app.stop().await;
 }
 
+/// A token of this member of staff with all rights, which his role cuts down.
+async fn token(app: &TestApp, login: &str, scope: Scope) -> String {
+    let member = staff::by_login(&app.readers, login).await.unwrap().unwrap();
+    let value = format!("token-of-{login}");
+    let token = AdminToken {
+        id: rand::random_range(1..1_000_000_000),
+        staff: member.id,
+        name: "all".to_owned(),
+        rights: Right::ALL.iter().copied().collect(),
+        scope,
+        created_at: app.clock.now(),
+        expires_at: app.clock.now().plus_seconds(3600),
+        used_at: None,
+    };
+    let hash = buynow::http::auth::hash(&value);
+    let write = tokens::insert(app.readers.backend(), &hash, &token);
+    app.journal.write(write).await.unwrap();
+    value
+}
+
+#[actix_web::test]
+async fn each_role_calls_by_token_what_it_may_and_nothing_else() {
+    let app = TestApp::builder().second_shop().start().await;
+    let first = WxappId::parse(FIRST_SHOP).unwrap();
+    for role in Role::ALL {
+        for (scope, login) in [(Scope::All, "all"), (Scope::One(first), "one")] {
+            let login = format!("{}-{login}", role.as_str().replace('_', "-"));
+            account(&app, &login, &[(scope, *role)]).await;
+            let token = token(&app, &login, scope).await;
+            for entry in routes().table().0.iter().filter(|entry| entry.face == Face::Json) {
+                let call = async |shop: i64| {
+                    let path = path(entry, shop);
+                    app.call(entry.method.clone(), &path, Some(&token), &[], None).await.status
+                };
+                let allowed = match entry.access {
+                    Access::Public | Access::LoggedIn => false,
+                    Access::Shop(right) => role.has(right),
+                    Access::Everywhere(right) => role.has(right) && scope == Scope::All,
+                };
+                let status = call(FIRST_SHOP).await;
+                assert_eq!(status != 403, allowed, "{role:?} {scope:?} {entry:?}: {status}");
+                assert_ne!(status, 401, "{role:?} {scope:?} {entry:?}");
+                if entry.pattern.contains("{shop}") && scope != Scope::All {
+                    assert_eq!(call(SECOND_SHOP).await, 404, "{role:?} {entry:?}");
+                }
+            }
+        }
+    }
+    app.stop().await;
+}
+
 fn ends_the_session(entry: &Entry) -> bool {
     entry.pattern.ends_with("/logout") || entry.pattern.ends_with("/login")
 }
@@ -115,20 +172,49 @@ async fn what_is_not_in_the_table_is_not_there() {
 }
 
 #[actix_web::test]
-async fn the_menu_leads_nowhere_that_is_refused() {
+async fn no_link_and_no_form_of_any_page_leads_to_a_refusal() {
     let app = TestApp::start().await;
+    let sku = app.a_sku(100, 99).await;
+    let alice = app.shopper("alice").await;
+    let unpaid = alice.buys(sku, 1).await.expect(201).order_id();
+    let paid = paid(&alice, sku, 2).await;
     let first = WxappId::parse(FIRST_SHOP).unwrap();
     for role in Role::ALL {
         let login = format!("m-{}", role.as_str().replace('_', "-"));
         let clerk = Clerk::of(&app, &login, &[(Scope::One(first), *role)]).await;
-        let page = clerk.get("/admin/me").await.expect(200);
-        for link in page.text.split("href=\"").skip(1) {
-            let link = link.split('"').next().unwrap();
-            if link.starts_with("/admin") {
-                let reply = clerk.get(link).await;
-                assert!(reply.status < 400, "{role:?} {link}: {}", reply.status);
+        let mut seen = BTreeSet::new();
+        let mut ahead = vec!["/admin/me".to_owned()];
+        ahead.extend([unpaid, paid].map(|order| format!("{ORDERS}/{order}")));
+        while let Some(place) = ahead.pop() {
+            let page = clerk.get(&place).await;
+            assert!(page.status < 400, "{role:?} {place}: {}", page.status);
+            for form in attribute(&page.text, "action") {
+                // Empty, most are refused for what they lack; none for who sends it.
+                if !form.ends_with("/logout") && !form.ends_with("/sessions/end") {
+                    let reply = clerk.post(&form, &[]).await;
+                    assert_ne!(reply.status, 403, "{role:?} {place} {form}");
+                }
             }
+            let links = attribute(&page.text, "href").into_iter().map(|link| full(&place, &link));
+            ahead.extend(links.filter(|link| seen.insert(link.clone())));
+            assert!(seen.len() < 300, "{seen:?}");
         }
+        assert!(seen.contains(ORDERS), "{role:?}");
     }
     app.stop().await;
+}
+
+fn attribute(page: &str, name: &str) -> Vec<String> {
+    let start = format!("{name}=\"");
+    let all = page.split(&start).skip(1);
+    let all = all.map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
+    all.filter(|link| !link.starts_with('#')).collect()
+}
+
+/// The address of a link without a fragment; one that only changes the query is of this page.
+fn full(place: &str, link: &str) -> String {
+    match link.starts_with('?') {
+        true => format!("{}{link}", place.split('?').next().unwrap()),
+        false => link.to_owned(),
+    }
 }

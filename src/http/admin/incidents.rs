@@ -40,7 +40,7 @@ pub fn routes(routes: &mut Routes) {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub struct Wanted {
     state: Option<String>,
     cursor: Option<String>,
     done: Option<String>,
@@ -237,7 +237,7 @@ pub struct IncidentsJson {
     params(("shop" = i64, Path, description = "Mini-program id"),
         ("state" = Option<String>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = IncidentsJson), Refusals), security(("staff" = [])))]
-async fn list_incidents(
+pub async fn list_incidents(
     app: Data<AppState>,
     staff: Staff,
     Query(wanted): Query<Wanted>,
@@ -293,7 +293,7 @@ pub struct SettledJson {
         ("Idempotency-Key" = Option<String>, Header)),
     request_body = SettleBody,
     responses((status = 200, body = SettledJson), Refusals), security(("staff" = [])))]
-async fn settle_incident(
+pub async fn settle_incident(
     app: Data<AppState>,
     staff: Staff,
     at: web::Path<(i64, i64)>,

@@ -16,6 +16,7 @@ use crate::domain::staff::{Grants, Right, Scope};
 use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
+use crate::http::openapi::Refusals;
 use crate::http::page;
 use crate::http::shop::views::time;
 use crate::store::Write;
@@ -33,7 +34,7 @@ const EVERYWHERE: Access = Access::Everywhere(Right::Audit);
 
 pub fn routes(routes: &mut Routes) {
     routes.page("/audit", EVERYWHERE, list);
-    routes.read("/audit", EVERYWHERE, list_json);
+    routes.read("/audit", EVERYWHERE, list_all);
     routes.page("/shops/{shop}/audit", HERE, list);
     routes.read("/shops/{shop}/audit", HERE, list_json);
 }
@@ -82,7 +83,7 @@ pub(super) fn roles(grants: &Grants) -> BTreeMap<String, &'static str> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub struct Wanted {
     /// Only about one thing: `order`, `staff`, ..., with its id.
     kind: Option<String>,
     id: Option<i64>,
@@ -98,6 +99,7 @@ impl Wanted {
 
 /// An entry as it is shown.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = AdminAuditEntry)]
 pub struct EntryView {
     id: i64,
     at: String,
@@ -107,7 +109,9 @@ pub struct EntryView {
     /// `order`, `incident`, `staff`, `token`, ...
     kind: String,
     subject_id: i64,
+    #[schema(value_type = Object)]
     before: Value,
+    #[schema(value_type = Object)]
     after: Value,
     reason: String,
     #[serde(skip)]
@@ -135,6 +139,7 @@ impl EntryView {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = AdminAuditEntries)]
 pub struct Entries {
     items: Vec<EntryView>,
     next_cursor: Option<String>,
@@ -224,7 +229,26 @@ async fn list(
     })
 }
 
-async fn list_json(
+/// Who changed what of accounts, roles, log-ins and tokens, the newest first.
+#[utoipa::path(get, path = "/api/admin/v1/audit", tag = "admin",
+    params(("kind" = Option<String>, Query, description = "`staff`, `token`"), ("id" = Option<i64>, Query),
+        ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Entries), Refusals), security(("staff" = [])))]
+pub async fn list_all(
+    app: Data<AppState>,
+    staff: Staff,
+    Query(wanted): Query<Wanted>,
+) -> Result<web::Json<Entries>, ApiError> {
+    Ok(web::Json(read(&app, &staff, &wanted).await?))
+}
+
+/// Who did what in a mini-program, the newest first. Addresses only for who may see them.
+#[utoipa::path(get, path = "/api/admin/v1/shops/{shop}/audit", tag = "admin",
+    params(("shop" = i64, Path, description = "Mini-program id"),
+        ("kind" = Option<String>, Query, description = "`order`, `incident`, ..."),
+        ("id" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Entries), Refusals), security(("staff" = [])))]
+pub async fn list_json(
     app: Data<AppState>,
     staff: Staff,
     Query(wanted): Query<Wanted>,

@@ -12,6 +12,7 @@ mod incidents;
 mod log;
 mod login;
 mod me;
+pub mod openapi;
 mod orders;
 pub mod password;
 mod people;

@@ -8,6 +8,7 @@ use actix_web::web::{self, Data, Query};
 use askama::Template;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::access::{Access, Routes};
 use super::form::Form;
@@ -18,6 +19,7 @@ use crate::domain::id::WxappId;
 use crate::domain::staff::{Right, Scope};
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, text};
+use crate::http::openapi::Refusals;
 use crate::http::shop::views::time;
 use crate::http::{AppState, auth};
 use crate::store::staff::log::About;
@@ -37,9 +39,10 @@ pub fn routes(routes: &mut Routes) {
 }
 
 /// A token to be made.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewToken {
+#[schema(as = AdminNewToken)]
+pub struct NewToken {
     name: String,
     rights: Vec<String>,
     /// Mini-program id, or `all`.
@@ -235,10 +238,12 @@ async fn revoke_form(
 }
 
 /// A token as programs see it.
-#[derive(Serialize)]
-struct TokenView {
+#[derive(Serialize, ToSchema)]
+#[schema(as = AdminToken)]
+pub struct TokenView {
     id: i64,
     name: String,
+    #[schema(value_type = Vec<String>)]
     rights: Vec<&'static str>,
     shop: String,
     expires_at: String,
@@ -260,18 +265,26 @@ impl TokenView {
     }
 }
 
-#[derive(Serialize)]
-struct Tokens {
+#[derive(Serialize, ToSchema)]
+#[schema(as = AdminTokens)]
+pub struct Tokens {
     items: Vec<TokenView>,
 }
 
-async fn list_json(app: Data<AppState>) -> Result<web::Json<Tokens>, ApiError> {
+/// The tokens that are good now, without their values.
+#[utoipa::path(get, path = "/api/admin/v1/tokens", tag = "admin",
+    responses((status = 200, body = Tokens), Refusals), security(("staff" = [])))]
+pub async fn list_json(app: Data<AppState>) -> Result<web::Json<Tokens>, ApiError> {
     let all = tokens::all(&app.readers, app.clock.now()).await?;
     let items = all.into_iter().map(|token| TokenView::new(token, None)).collect();
     Ok(web::Json(Tokens { items }))
 }
 
-async fn add_json(
+/// Makes a token; its value is in this answer only.
+#[utoipa::path(post, path = "/api/admin/v1/tokens", tag = "admin",
+    request_body = NewToken,
+    responses((status = 200, body = TokenView), Refusals), security(("staff" = [])))]
+pub async fn add_json(
     app: Data<AppState>,
     staff: Staff,
     Json(new): Json<NewToken>,
@@ -280,7 +293,11 @@ async fn add_json(
     Ok(web::Json(TokenView::new(token, Some(value))))
 }
 
-async fn revoke_json(
+/// Ends a token at once.
+#[utoipa::path(post, path = "/api/admin/v1/tokens/{id}/revoke", tag = "admin",
+    params(("id" = i64, Path)),
+    responses((status = 204, description = "It is dead"), Refusals), security(("staff" = [])))]
+pub async fn revoke_json(
     app: Data<AppState>,
     staff: Staff,
     id: web::Path<i64>,

@@ -2,15 +2,15 @@
 //! ([`acts`]) that its form ([`forms`]) and its JSON twin ([`json`]) call.
 
 mod acts;
-mod detail;
+pub(super) mod detail;
 pub(super) mod doc;
 mod filter;
 mod forms;
 pub(super) mod json;
-mod list;
+pub(super) mod list;
 mod mask;
 pub(super) mod refusals;
-mod views;
+pub(super) mod views;
 
 use std::time::Duration;
 

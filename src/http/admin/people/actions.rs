@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::actors::journal::JournalError;
 use crate::domain::id::{StaffId, WxappId};
@@ -24,31 +25,39 @@ use crate::store::wxapps;
 use crate::store::{StoreError, Write};
 
 /// A new member of staff.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AdminNewMember)]
 pub struct NewMember {
     pub login: String,
     pub name: String,
+    /// 10 to 128 characters.
+    #[schema(value_type = String)]
     pub password: SecretString,
     /// Mini-program id, or `all`, to role.
     pub roles: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AdminRoles)]
 pub struct NewRoles {
     pub roles: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AdminState)]
 pub struct NewState {
     pub active: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AdminPassword)]
 pub struct NewPassword {
+    /// 10 to 128 characters.
+    #[schema(value_type = String)]
     pub password: SecretString,
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::web::{self, Data};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::actions::{self, NewMember, NewPassword, NewRoles, NewState};
 use crate::domain::id::StaffId;
@@ -12,16 +13,20 @@ use crate::http::admin::guard::Staff;
 use crate::http::admin::log;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, PathId};
+use crate::http::openapi::Refusals;
 use crate::store::staff::{self, Member};
 
 /// A member of staff, as programs see him.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AdminMember)]
 pub struct MemberView {
     id: i64,
     login: String,
     name: String,
     active: bool,
     two_step: bool,
+    /// Mini-program id, or `all`, to role.
+    #[schema(value_type = BTreeMap<String, String>)]
     roles: BTreeMap<String, &'static str>,
 }
 
@@ -38,11 +43,15 @@ impl From<Member> for MemberView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AdminMembers)]
 pub struct People {
     items: Vec<MemberView>,
 }
 
+/// The members of staff and their roles.
+#[utoipa::path(get, path = "/api/admin/v1/people", tag = "admin",
+    responses((status = 200, body = People), Refusals), security(("staff" = [])))]
 pub async fn list_json(app: Data<AppState>) -> Result<web::Json<People>, ApiError> {
     let members = staff::all(&app.readers).await?;
     Ok(web::Json(People { items: members.into_iter().map(MemberView::from).collect() }))
@@ -53,6 +62,10 @@ async fn view(app: &AppState, id: StaffId) -> Result<web::Json<MemberView>, ApiE
     Ok(web::Json(member.ok_or_else(|| ApiError::not_found("id"))?.into()))
 }
 
+/// Makes an account; nobody gives what he does not hold.
+#[utoipa::path(post, path = "/api/admin/v1/people", tag = "admin",
+    request_body = NewMember,
+    responses((status = 200, body = MemberView), Refusals), security(("staff" = [])))]
 pub async fn add_json(
     app: Data<AppState>,
     staff: Staff,
@@ -62,6 +75,11 @@ pub async fn add_json(
     view(&app, id).await
 }
 
+/// Gives exactly these roles; ends the log-ins and tokens of the account.
+#[utoipa::path(post, path = "/api/admin/v1/people/{id}/roles", tag = "admin",
+    params(("id" = i64, Path)),
+    request_body = NewRoles,
+    responses((status = 200, body = MemberView), Refusals), security(("staff" = [])))]
 pub async fn roles_json(
     app: Data<AppState>,
     staff: Staff,
@@ -72,6 +90,11 @@ pub async fn roles_json(
     view(&app, id.0).await
 }
 
+/// Enables or disables an account; one owner who can log in stays.
+#[utoipa::path(post, path = "/api/admin/v1/people/{id}/state", tag = "admin",
+    params(("id" = i64, Path)),
+    request_body = NewState,
+    responses((status = 200, body = MemberView), Refusals), security(("staff" = [])))]
 pub async fn state_json(
     app: Data<AppState>,
     staff: Staff,
@@ -82,6 +105,11 @@ pub async fn state_json(
     view(&app, id.0).await
 }
 
+/// Sets a password; ends the log-ins and tokens of the account.
+#[utoipa::path(post, path = "/api/admin/v1/people/{id}/password", tag = "admin",
+    params(("id" = i64, Path)),
+    request_body = NewPassword,
+    responses((status = 200, body = MemberView), Refusals), security(("staff" = [])))]
 pub async fn password_json(
     app: Data<AppState>,
     staff: Staff,

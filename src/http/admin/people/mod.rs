@@ -2,7 +2,7 @@
 //! who can log in always stays.
 
 pub mod actions;
-mod json;
+pub(super) mod json;
 mod pages;
 
 use super::access::{Access, Routes};
