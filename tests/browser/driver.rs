@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use awc::http::Method;
 use serde_json::{Value, json};
@@ -18,6 +18,8 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 const ENTER: char = '\u{e007}';
 /// How long a command may take; the machine may be busy with other tests.
 const COMMAND_WAIT: Duration = Duration::from_secs(90);
+/// How long a page may take.
+const PAGE_WAIT: Duration = Duration::from_secs(30);
 
 /// A browser of its own, with nothing in it.
 pub struct Browser {
@@ -76,10 +78,39 @@ impl Browser {
         url.strip_prefix(&self.site).unwrap_or(&url).to_owned()
     }
 
+    /// The first element, as soon as there is one.
     async fn find(&self, css: &str) -> String {
-        let wanted = json!({"using": "css selector", "value": css});
-        let found = self.post("/element", wanted).await;
-        found[ELEMENT].as_str().unwrap_or_else(|| panic!("{css}: {found}")).to_owned()
+        let begun = Instant::now();
+        loop {
+            let wanted = json!({"using": "css selector", "value": css});
+            let found = self.post("/elements", wanted).await;
+            if let Some(element) = found[0][ELEMENT].as_str() {
+                return element.to_owned();
+            }
+            assert!(begun.elapsed() < PAGE_WAIT, "{css} is not on {}", self.place().await);
+        }
+    }
+
+    /// Waits for a page that shows this text: without script, the driver does not wait by itself.
+    #[track_caller]
+    pub fn shows(&self, css: &str, text: &str) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        let script = format!(
+            "const found = document.querySelector({});
+             return document.readyState === 'complete' && found ? found.innerText : ''",
+            json!(css)
+        );
+        async move {
+            let begun = Instant::now();
+            loop {
+                let shown = self.runs(&script).await;
+                let shown = shown.as_str().unwrap_or_default();
+                if shown.contains(text) {
+                    return;
+                }
+                assert!(begun.elapsed() < PAGE_WAIT, "at {caller}: {css} shows {shown}");
+            }
+        }
     }
 
     /// Presses the mouse on it, as a hand would.

@@ -25,7 +25,7 @@ async fn places(app: &TestApp) -> Vec<String> {
     let unpaid = alice.buys(sku, 1).await.expect(201);
     let shipped = paid(&alice, sku, 2).await.order_id();
     let back = paid(&alice, sku, 1).await.order_id();
-    let fresh = paid(&alice, sku, 3).await.order_id();
+    let fresh = paid(&alice, sku, 3).await;
     let number = buynow::domain::id::TrackingNo::parse("SF1234567890").unwrap();
     let carrier = buynow::domain::shipment::Carrier::parse("SF", None).unwrap();
     let id = |id: i64| buynow::domain::id::OrderId::parse(id).unwrap();
@@ -34,10 +34,10 @@ async fn places(app: &TestApp) -> Vec<String> {
     desk.refund(&clerk, id(back), "破损").await.unwrap();
     app.run_notifier().await;
     let forged = Forge { amount: Some(99), ..Forge::default() };
-    let mut notice = Notify::of(&unpaid.order_no()).forged(forged);
+    let mut notice = Notify::of(&fresh.order_no()).forged(forged);
     notice.times = 1;
     app.sandbox.notify(&notice).await.unwrap();
-    let unpaid = unpaid.order_id();
+    let (unpaid, fresh) = (unpaid.order_id(), fresh.order_id());
     let mut places: Vec<String> =
         ["/admin/me", "/admin/people", "/admin/tokens", "/admin/audit", "/admin/me/two-step"]
             .map(str::to_owned)
@@ -47,7 +47,7 @@ async fn places(app: &TestApp) -> Vec<String> {
     places.push("/admin/confirm".to_owned());
     places.push("/admin/nowhere".to_owned());
     places.push(ORDERS.to_owned());
-    places.push(format!("{ORDERS}?state=paid&created_from=yesterday"));
+    places.push(format!("{ORDERS}?state=paid&sku=tea"));
     places.push(format!("{ORDERS}?q=nothing-like-it"));
     for order in [unpaid, shipped, back, fresh] {
         places.push(format!("{ORDERS}/{order}"));

@@ -50,6 +50,7 @@ struct LoginPage {
 #[template(path = "admin/confirm.html")]
 struct ConfirmPage {
     frame: Frame,
+    login: String,
     next: String,
 }
 
@@ -234,7 +235,8 @@ async fn log_out(
 
 async fn show_confirm(staff: Staff, query: Query<Next>) -> Result<HttpResponse, ApiError> {
     let frame = Frame::of(&staff, "");
-    render::page(&ConfirmPage { frame, next: query.into_inner().next })
+    let login = staff.member.login.clone();
+    render::page(&ConfirmPage { frame, login, next: query.into_inner().next })
 }
 
 async fn confirm(
@@ -246,8 +248,8 @@ async fn confirm(
     if !is_password_of(&app, &admin, &staff, form.value("password")).await? {
         let frame = Frame::of(&staff, "");
         let problems = vec![Trouble::new("password", frame.t.wrong_password)];
-        let page =
-            ConfirmPage { frame: frame.problems(problems), next: form.value("next").to_owned() };
+        let (login, next) = (staff.member.login.clone(), form.value("next").to_owned());
+        let page = ConfirmPage { frame: frame.problems(problems), login, next };
         return render::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     let id = staff.session()?.id;

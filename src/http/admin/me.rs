@@ -53,6 +53,7 @@ struct MePage {
 #[template(path = "admin/two_step.html")]
 struct TwoStepPage {
     frame: Frame,
+    login: String,
     picture: String,
     key: String,
     /// The key, sealed, so that it comes back as it was.
@@ -187,6 +188,7 @@ fn two_step_page(
     let address = totp::address(secret, &staff.member.login).map_err(ApiError::internal)?;
     let page = TwoStepPage {
         frame,
+        login: staff.member.login.clone(),
         picture: totp::picture(&address).map_err(ApiError::internal)?,
         key: secret.expose_secret().to_owned(),
         sealed: admin.sealer.seal(secret).map_err(ApiError::internal)?,
