@@ -32,6 +32,7 @@ use crate::http::demo::DemoPage;
 use crate::http::{self, AppState, Parts};
 use crate::sandbox::{Sandbox, SandboxApp, SandboxConfig, SandboxHandle, SandboxTemplate};
 use crate::store::db::{self, ServeLock, ServeLockError};
+use crate::store::durability;
 use crate::store::migrate::{self, MigrateError};
 use crate::store::seal::{SealError, Sealer};
 use crate::store::servers::Servers;
@@ -110,6 +111,8 @@ pub struct App {
 impl App {
     /// Brings the database up to date and starts everything; the port is bound when it returns.
     pub async fn start(config: Config, options: Options) -> Result<Self, AppError> {
+        // Before anybody counts: who has looked up a counter keeps it.
+        let metrics = metrics();
         let listener = listen(&config, &options)?;
         let address = listener.local_addr().map_err(AppError::Server)?;
         let lock = lock(&config)?;
@@ -142,7 +145,7 @@ impl App {
             ids: engine.ids.clone(),
             ready: is_ready,
             alive: engine.alive.clone(),
-            metrics: metrics(),
+            metrics,
         }));
         let server = serve(state, site, demo, listener, workers, shutdown)?;
         let url = format!("http://{address}");
@@ -227,8 +230,15 @@ pub async fn open_database(
     let writer = db::open_writer(&servers.url()).await.map_err(cannot_open)?;
     migrate::at_start(&writer).await?;
     wxapps::create_first(&writer, sealer, &first_wxapp(config)?, clock.now()).await?;
+    for setting in durability::doubts(&writer).await.map_err(|error| cannot_open(error.into()))? {
+        tracing::warn!(%setting, "the database may lose acknowledged orders in a power cut");
+    }
     writer.close().await.map_err(|error| cannot_open(error.into()))?;
-    Readers::of(servers, connections).await.map_err(cannot_open)
+    let readers = Readers::of(servers, connections).await.map_err(cannot_open)?;
+    if !readers.serve_alone() {
+        clock.starts_at(readers.database_time().await.map_err(cannot_open)?);
+    }
+    Ok(readers)
 }
 
 fn first_wxapp(config: &Config) -> Result<Wxapp, AppError> {

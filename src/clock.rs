@@ -74,6 +74,12 @@ impl Clock {
         matches!(&*self.0, Source::Manual { .. })
     }
 
+    /// Takes over the time of a database that other processes share, before anything is decided by
+    /// it: claims and deadlines of all are compared. A manual clock stays.
+    pub fn starts_at(&self, database: Timestamp) {
+        self.follow(database.millis_since(self.now()));
+    }
+
     /// Moves this clock to the database's time. A manual clock stays.
     fn follow(&self, difference_ms: i64) {
         if let Source::System { offset_ms, .. } = &*self.0 {

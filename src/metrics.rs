@@ -1,8 +1,9 @@
 //! What the engine counts and measures, under Prometheus names. Where it is read: `http::metrics`.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, counter, gauge, histogram};
 
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::fold::{Outcome, Placed, Settlement};
@@ -45,16 +46,34 @@ pub fn refused(refusal: &PlaceRefusal) {
 }
 
 fn order(result: &'static str) {
-    counter!("buynow_orders_total", "result" => result).increment(1);
+    count("buynow_orders_total", result);
 }
 
 fn payment(result: &'static str) {
-    counter!("buynow_settlements_total", "result" => result).increment(1);
+    count("buynow_settlements_total", result);
+}
+
+thread_local! {
+    /// Counters by name and result, looked up in the recorder once for each thread.
+    static COUNTERS: RefCell<Vec<(&'static str, &'static str, Counter)>> = RefCell::default();
+}
+
+/// Counts by one label. The recorder must be there before the first call of a thread.
+fn count(name: &'static str, result: &'static str) {
+    COUNTERS.with_borrow_mut(|known| {
+        let found = known.iter().find(|(of, with, _)| *of == name && *with == result);
+        if let Some((_, _, counter)) = found {
+            return counter.increment(1);
+        }
+        let counter = counter!(name, "result" => result);
+        counter.increment(1);
+        known.push((name, result, counter));
+    });
 }
 
 /// A payment notification was answered.
 pub fn notification(result: &'static str) {
-    counter!("buynow_payment_notifications_total", "result" => result).increment(1);
+    count("buynow_payment_notifications_total", result);
 }
 
 /// A request whose key was bound was answered with its order, before it reached the journal.
@@ -64,7 +83,7 @@ pub fn replayed() {
 
 /// A message was worked on.
 pub fn message(result: &'static str) {
-    counter!("buynow_messages_total", "result" => result).increment(1);
+    count("buynow_messages_total", result);
 }
 
 /// What was done under a claim was not written: somebody else had taken the work over.

@@ -18,7 +18,6 @@ const FILE_MAX: usize = 500;
 
 /// Longer functions: path, name, reason.
 const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[
-    ("benches/flash_sale/one_by_one.rs", "write", "one transaction, told from begin to commit"),
     ("src/domain/order.rs", "apply", "a table: for each state and event what follows"),
     ("migration/src/m20261125_000002_create_orders.rs", "order", COLUMNS),
     ("migration/src/m20261125_000003_create_payments.rs", "payment_attempt", COLUMNS),

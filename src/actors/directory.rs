@@ -11,10 +11,10 @@ use std::time::Duration;
 use actix::prelude::*;
 use actix_rt::ArbiterHandle;
 
-use super::goods::GoodsActor;
+use super::goods::{Board, GoodsActor, Listener};
 use super::journal::JournalHandle;
 use super::messenger::MessengerActor;
-use super::order::{KeySet, OrderActor, OrderDeps, Placer};
+use super::order::{Gate, KeySet, OrderActor, OrderDeps, Placer};
 use super::payment::{PaymentActor, PaymentDeps, WechatPayV2};
 use crate::clock::Clock;
 use crate::domain::id::WxappId;
@@ -35,6 +35,8 @@ pub struct Shop {
     pub wxapp: Arc<Wxapp>,
     pub goods: Addr<GoodsActor>,
     pub order: Addr<OrderActor>,
+    /// What every order passes on its way to `order`.
+    pub gate: Gate,
     pub payment: Addr<PaymentActor>,
     pub messenger: Addr<MessengerActor>,
 }
@@ -129,13 +131,18 @@ impl Directory {
         Ok(count)
     }
 
+    /// The shop with this id, if its actors were started and live.
+    pub fn open_shop(&self, id: WxappId) -> Option<Arc<Shop>> {
+        self.read().get(&id).filter(|shop| shop.is_alive()).cloned()
+    }
+
     /// The shop with this id.
     pub async fn shop(&self, id: WxappId) -> Result<Arc<Shop>, DirectoryError> {
-        if let Some(shop) = self.find(|shop| shop.wxapp.id == id) {
+        if let Some(shop) = self.open_shop(id) {
             return Ok(shop);
         }
         let _one_at_a_time = self.0.starting.lock().await;
-        if let Some(shop) = self.find(|shop| shop.wxapp.id == id) {
+        if let Some(shop) = self.open_shop(id) {
             return Ok(shop);
         }
         let deps = &self.0.deps;
@@ -194,20 +201,24 @@ impl Directory {
 
     fn start(&self, wxapp: Wxapp) -> Result<Shop, DirectoryError> {
         let wxapp = Arc::new(wxapp);
-        let goods = self.start_goods(&wxapp);
+        let board = Board::default();
+        let goods = self.start_goods(&wxapp, board.clone());
         let order = self.start_order(&wxapp, goods.clone());
         let payment = self.start_payment(&wxapp)?;
         let messenger = self.start_messenger(&wxapp)?;
-        self.0.deps.journal.listen(wxapp.id, goods.clone().recipient());
-        Ok(Shop { wxapp, goods, order, payment, messenger })
+        let deps = &self.0.deps;
+        let listener = Listener::new(goods.clone().recipient(), board.clone());
+        deps.journal.listen(wxapp.id, listener);
+        let gate = Gate::new(wxapp.id, board, deps.keys.clone(), deps.clock.clone());
+        Ok(Shop { wxapp, goods, order, gate, payment, messenger })
     }
 
-    fn start_goods(&self, wxapp: &Wxapp) -> Addr<GoodsActor> {
+    fn start_goods(&self, wxapp: &Wxapp, board: Board) -> Addr<GoodsActor> {
         let deps = &self.0.deps;
         let (id, readers, clock) = (wxapp.id, deps.readers.clone(), deps.clock.clone());
         let (refresh_ms, mailbox) = (deps.settings.stock_refresh_ms, deps.settings.mailbox);
         GoodsActor::start_in_arbiter(&deps.engine, move |_| {
-            GoodsActor::new(id, readers, clock, refresh_ms, mailbox)
+            GoodsActor::new(id, readers, clock, refresh_ms, mailbox).with_board(board)
         })
     }
 

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, QueryOrder, Statement};
 use tokio::sync::{oneshot, watch};
 
-use super::goods::{self, Admit, AdmitError, GoodsActor};
+use super::goods::{self, Admit, AdmitError, Board, GoodsActor, Listener};
 use super::journal::{
     CommitProbe, JournalActor, JournalError, JournalHandle, JournalSettings, Point, Verdict,
     WriteRows,
@@ -148,6 +148,13 @@ impl Shop {
         Self::open(Arc::new(database), queue_max, PATIENCE).await
     }
 
+    /// At a URL, on a database with nothing in it.
+    pub async fn start_at(url: String, world: World, buyers: i64) -> Self {
+        let database = TestDatabase::at(url).migrated().await;
+        fill(&database.url, &world, buyers).await;
+        Self::open(Arc::new(database), QUEUE_MAX, PATIENCE).await
+    }
+
     /// Another process on the same database. Its transactions may take so long.
     pub async fn beside(&self, limit: Duration) -> Self {
         Self::open(self.database.clone(), QUEUE_MAX, limit).await
@@ -181,7 +188,7 @@ impl Shop {
         let journal = JournalHandle::new(journal_addr.clone(), PATIENCE);
         ids.draw_one().await.unwrap();
         let goods = start_goods(&engine, &readers, &clock);
-        journal.listen(world::wxapp(), goods.clone().recipient());
+        journal.listen(world::wxapp(), listener(&goods));
         Self {
             readers,
             clock,
@@ -204,7 +211,7 @@ impl Shop {
     /// A further goods actor of the same mini-program; the journal tells it from now on.
     pub fn replace_goods(&self) -> Addr<GoodsActor> {
         let fresh = start_goods(&self.engine, &self.readers, &self.clock);
-        self.journal.listen(world::wxapp(), fresh.clone().recipient());
+        self.journal.listen(world::wxapp(), listener(&fresh));
         self.goods.replace(fresh)
     }
 
@@ -304,6 +311,11 @@ impl Shop {
         self.engine.stop();
         self.journal_arbiter.stop();
     }
+}
+
+/// Nobody reads its board.
+fn listener(goods: &Addr<GoodsActor>) -> Listener {
+    Listener::new(goods.clone().recipient(), Board::default())
 }
 
 fn start_goods(engine: &Arbiter, readers: &Readers, clock: &Clock) -> Addr<GoodsActor> {

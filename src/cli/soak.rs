@@ -62,14 +62,14 @@ pub(super) async fn run(mut config: Config, arguments: SoakArgs) -> anyhow::Resu
 fn in_words(counts: &Counts, elapsed: Duration) -> String {
     let Counts { chapters, steps, orders, refused, paid, refunded, messages, .. } = counts;
     let Counts { misfortunes, faults, notifications, deaths, restarts, crashes, .. } = counts;
-    let Counts { adjustments, audits, commits_hit, .. } = counts;
+    let Counts { adjustments, deeds, audits, commits_hit, .. } = counts;
     let seconds = elapsed.as_secs().max(1);
     format!(
         "chapter {chapters}, {seconds} s: {steps} steps ({} a second), {orders} orders, {refused} \
          refused, {paid} paid, {refunded} payments back, {messages} messages; {misfortunes} \
          misfortunes: {faults} faults of WeChat, {notifications} stormy notifications, {commits_hit} \
          commits hit, {deaths} dead actors, {restarts} restarts, {crashes} crashes, {adjustments} \
-         counts of stock; {audits} audits clean",
+         counts of stock, {deeds} deeds of staff; {audits} audits clean",
         steps / seconds,
     )
 }

@@ -9,6 +9,7 @@ pub mod attempt;
 pub mod books;
 pub mod cart;
 pub mod desk;
+pub mod digits;
 pub mod express;
 pub mod fold;
 pub mod goods;

@@ -186,25 +186,33 @@ impl ApiError {
 
     /// The problem as it goes over the wire.
     pub fn problem(&self, language: Language) -> Problem {
-        Problem {
-            kind: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            code: self.code.as_str(),
-            message: self.code.message(language),
-            detail: self.detail.clone(),
-        }
+        let Sent { kind, title, status, code, message, detail } = self.sent(language);
+        Problem { kind, title, status, code, message, detail: detail.clone() }
     }
 
     /// The whole answer in one language.
     pub fn response(&self, language: Language) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status);
-        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
         if let Some(seconds) = self.retry_after_seconds {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
-        let body = serde_json::to_string(&self.problem(language));
-        response.body(body.unwrap_or_else(|_| "{}".to_owned()))
+        let mut body = Vec::with_capacity(256);
+        // Words and numbers are JSON.
+        let _infallible = serde_json::to_writer(&mut body, &self.sent(language));
+        response.body(body)
+    }
+
+    /// The problem with its detail where it lies.
+    fn sent(&self, language: Language) -> Sent<'_> {
+        Sent {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code.as_str(),
+            message: self.code.message(language),
+            detail: &self.detail,
+        }
     }
 }
 
@@ -252,6 +260,18 @@ pub struct Problem {
     /// What a program may look at, such as `field`.
     #[schema(value_type = Object)]
     pub detail: Value,
+}
+
+/// A [`Problem`] on its way out: a crowd of refusals is not copied first.
+#[derive(Serialize)]
+struct Sent<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    message: &'static str,
+    detail: &'a Value,
 }
 
 /// Middleware: every error answer becomes a problem in the language of the request.

@@ -77,11 +77,11 @@ impl Limits {
 /// Middleware: lets a request pass, or answers 429 with Retry-After. Bare;
 /// [`super::error::problems`] dresses it.
 pub async fn enforce<B: MessageBody>(
-    limits: Data<Limits>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    if let Err(seconds) = limits.count(&request) {
+    let limits = request.app_data::<Data<Limits>>();
+    if let Some(Err(seconds)) = limits.map(|limits| limits.count(&request)) {
         let retry_after = (header::RETRY_AFTER, seconds.to_string());
         let refusal = HttpResponse::TooManyRequests().insert_header(retry_after).finish();
         return Ok(request.into_response(refusal).map_into_right_body());

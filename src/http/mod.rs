@@ -32,7 +32,6 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, watch};
-use tracing_actix_web::TracingLogger;
 
 use crate::actors::directory::Directory;
 use crate::actors::journal::JournalHandle;
@@ -162,8 +161,7 @@ pub fn app(
         .default_service(web::to(nowhere))
         .wrap(from_fn(error::problems))
         .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
-        .wrap(from_fn(access_log::count))
-        .wrap(TracingLogger::<access_log::RequestSpan>::new())
+        .wrap(from_fn(access_log::watch))
 }
 
 async fn nowhere() -> Result<&'static str, ApiError> {

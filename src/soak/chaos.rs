@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::model::Breach;
 use super::plan::{ChaosPlan, ChaosStep, Forgery, Pick, Role};
 use super::shop::Ending;
-use super::{SoakError, World, goods};
+use super::{SoakError, World, goods, staff};
 use crate::actors::Perish;
 use crate::sandbox::{Fault, Forge, Notify, SettingsChange, TokenAction};
 use crate::store::audit::audit;
@@ -64,6 +64,7 @@ async fn happens(world: &World, step: ChaosStep) -> Result<(), SoakError> {
             let change = SettingsChange { balance_fen: Some(balance), ..SettingsChange::default() };
             sandbox.settings(change);
         }
+        ChaosStep::Staff(step) => staff::works(world, step).await?,
         ChaosStep::RevokeToken => sandbox.token(None, TokenAction::Revoke)?,
         ChaosStep::ClearFaults => sandbox.clear_faults(),
         ChaosStep::Audit => look(world).await?,

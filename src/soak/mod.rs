@@ -3,8 +3,9 @@
 //! A whole shop runs in this process on a database of its own, with the simulated WeChat and a
 //! clock that the soak moves. Buyers order, repeat, pay (twice, late, not), give up; meanwhile
 //! WeChat fails, notifications storm, actors die, commits lose their answers, staff count stock,
-//! and the shop is restarted or let go in the middle of its work. A chapter ends when each buyer
-//! has done his steps; then everything is brought to its end and compared, see `verify.rs`.
+//! ship and give money back, and the shop is restarted or let go in the middle of its work. A
+//! chapter ends when each buyer has done his steps; then everything is brought to its end and
+//! compared, see `verify.rs`.
 //!
 //! The seed alone decides the plans of buyers and of misfortune. It does not decide how their steps
 //! interleave, which batch a command rides in, or which of two buyers gets the last piece: the same
@@ -17,6 +18,7 @@ mod goods;
 mod model;
 mod plan;
 mod shop;
+mod staff;
 mod verify;
 
 use std::cell::{Cell, RefCell};
@@ -78,6 +80,8 @@ pub struct Counts {
     pub restarts: u64,
     pub crashes: u64,
     pub adjustments: u64,
+    /// What staff have done or tried.
+    pub deeds: u64,
     pub audits: u64,
     /// Commits that failed, vanished or lost their answer.
     pub commits_hit: u64,

@@ -50,6 +50,11 @@ pub(super) struct Wanted {
     /// Money that lands once its number is closed.
     pub late: Vec<String>,
     pub gave_up: bool,
+    /// Staff were told that it is shipped; that its money goes back.
+    pub shipped: bool,
+    pub goes_back: bool,
+    /// The same, or the answer was lost.
+    pub may_go_back: bool,
 }
 
 impl Wanted {

@@ -80,9 +80,22 @@ pub(super) enum ChaosStep {
     },
     /// What refunds may take; none: as much as they want.
     Balance(Option<i64>),
+    Staff(StaffStep),
     RevokeToken,
     ClearFaults,
     Audit,
+}
+
+/// What staff do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StaffStep {
+    /// All that is left of a paid order.
+    Ship(Pick),
+    GiveBack(Pick),
+    Adjust {
+        sku: usize,
+        delta: i64,
+    },
 }
 
 /// What is wrong with a notification.
@@ -202,6 +215,17 @@ impl ChaosPlan {
         Fault::next(path, kind).times(self.0.random_range(1..=3))
     }
 
+    fn staff(&mut self) -> StaffStep {
+        match self.0.random_range(0..10) {
+            0..4 => StaffStep::Ship(self.0.random_range(0..16)),
+            4..8 => StaffStep::GiveBack(self.0.random_range(0..16)),
+            _ => {
+                let sku = self.0.random_range(0..SKUS);
+                StaffStep::Adjust { sku, delta: self.0.random_range(-20..=20) }
+            }
+        }
+    }
+
     fn storm(&mut self) -> ChaosStep {
         let forgery = match self.0.random_range(0..6) {
             0 => Forgery::BadSign,
@@ -221,10 +245,11 @@ impl Iterator for ChaosPlan {
     fn next(&mut self) -> Option<(u32, ChaosStep)> {
         let gap = self.0.random_range(2..=16);
         let step = match self.0.random_range(0..100) {
-            0..30 => ChaosStep::Advance { seconds: self.0.random_range(1..=90) },
-            30..50 => ChaosStep::Fault(self.fault()),
-            50..56 => ChaosStep::Hold(self.hold()),
-            56..72 => self.storm(),
+            0..26 => ChaosStep::Advance { seconds: self.0.random_range(1..=90) },
+            26..44 => ChaosStep::Fault(self.fault()),
+            44..49 => ChaosStep::Hold(self.hold()),
+            49..61 => self.storm(),
+            61..72 => ChaosStep::Staff(self.staff()),
             72..78 => ChaosStep::Perish(match self.0.random_range(0..4) {
                 0 => Role::Goods,
                 1 => Role::Order,
@@ -281,6 +306,6 @@ mod tests {
         let of_buyers = BuyerPlan::new(1, 1, 0).take(2_000).map(|step| format!("{step:?}"));
         assert_eq!(kinds(of_buyers.collect()), 9);
         let of_chaos = ChaosPlan::new(1, 1).take(2_000).map(|(_, step)| format!("{step:?}"));
-        assert_eq!(kinds(of_chaos.collect()), 12);
+        assert_eq!(kinds(of_chaos.collect()), 13);
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::SoakError;
 use super::chance::Chance;
 use crate::actors::directory::Directory;
+use crate::actors::journal::JournalHandle;
 use crate::actors::notifier::NotifierActor;
 use crate::actors::reaper::ReaperActor;
 use crate::app::{App, AppError, Options};
@@ -52,6 +53,7 @@ struct Running {
 #[derive(Clone)]
 pub(super) struct Parts {
     pub directory: Directory,
+    pub journal: JournalHandle,
     pub reaper: Addr<ReaperActor>,
     pub notifier: Addr<NotifierActor>,
     pub readers: Readers,
@@ -99,6 +101,7 @@ impl Shop {
         let app = App::start(self.config.clone(), options).await?;
         let parts = Parts {
             directory: app.engine.directory.clone(),
+            journal: app.engine.journal.clone(),
             reaper: app.engine.reaper.clone(),
             notifier: app.engine.notifier.clone(),
             readers: app.readers.clone(),

@@ -8,6 +8,7 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
+pub use super::connect::is_galera;
 use super::connect::options;
 pub use super::errors::StoreError;
 pub use super::readers::{Readers, open_readers};

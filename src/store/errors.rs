@@ -137,8 +137,10 @@ fn of_postgres(code: &str) -> Trouble {
         // A standby, or default_transaction_read_only.
         "25006" => Trouble::NotWritable,
         // Shut down, crash of a backend, not accepting connections yet, database dropped, idle
-        // session ended; idle in a transaction for too long.
-        "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" => Trouble::Gone,
+        // session ended; idle in a transaction for too long; a transaction that took too long.
+        "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04" => Trouble::Gone,
+        // A prepared statement is older than its table: prepared anew on another connection.
+        "0A000" => Trouble::Gone,
         // Data exception, integrity violation, syntax or access.
         _ if ["22", "23", "42"].iter().any(|class| code.starts_with(class)) => Trouble::Content,
         // Connection exceptions.
@@ -158,11 +160,14 @@ fn of_mysql(number: u16) -> Trouble {
         // not part of the primary component; COMMIT failed for that (its outcome is unknown).
         1290 | 1792 | 1836 | 1047 | 1180 => Trouble::NotWritable,
         // Server shutdown, query or connection killed, idle for too long (MariaDB), lost.
-        1053 | 1317 | 1927 | 4031 | 2006 | 2013 | 1152..=1161 => Trouble::Gone,
+        1053 | 1317 | 1927 | 4031 | 2006 | 2013 | 1152 | 1154..=1161 => Trouble::Gone,
+        // A prepared statement, or a snapshot, that is older than its table.
+        1615 | 1412 => Trouble::Gone,
         // NULL, duplicate, unknown column, syntax, missing table, foreign key, out of range, cut,
-        // wrong value, no default, too long, CHECK of MariaDB and of MySQL, privileges.
+        // wrong value, no default, too long, CHECK of MariaDB and of MySQL, privileges; more than
+        // max_allowed_packet in one statement.
         1048 | 1054 | 1062 | 1064 | 1146 | 1216 | 1217 | 1264 | 1265 | 1292 | 1364 | 1366
-        | 1406 | 1451 | 1452 | 1690 | 4025 | 3819 | 1142 | 1143 | 1136 | 1169 | 1586 => {
+        | 1406 | 1451 | 1452 | 1690 | 4025 | 3819 | 1142 | 1143 | 1136 | 1153 | 1169 | 1586 => {
             Trouble::Content
         }
         _ => Trouble::Other,

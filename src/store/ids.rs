@@ -9,8 +9,8 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Query};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, QuerySelect as _};
 use tokio::sync::Notify;
 
 /// How many ids a block has.
@@ -143,6 +143,11 @@ impl Ids {
         (missing + BLOCK - 1) / BLOCK
     }
 
+    /// Whether `needed` ids are free.
+    pub fn has(&self, needed: usize) -> bool {
+        i64::try_from(needed).is_ok_and(|needed| self.lock().left() >= needed)
+    }
+
     /// Adds blocks that a commit has taken.
     pub fn add(&self, block: Range<i64>) {
         self.lock().free.push_back(block);
@@ -202,6 +207,22 @@ pub async fn take_blocks(db: &impl ConnectionTrait, blocks: i64) -> Result<Range
     let row = Entity::find_by_id(ROW).one(db).await?;
     let next = row.map(|row| row.next).ok_or_else(|| DbErr::RecordNotFound(ROW.into()))?;
     Ok(next - size..next)
+}
+
+/// As [`take_blocks`]; none while another transaction is taking some.
+pub async fn take_free_blocks(
+    db: &impl ConnectionTrait,
+    blocks: i64,
+) -> Result<Option<Range<i64>>, DbErr> {
+    use entity::id_block::Entity;
+    if db.get_database_backend() != DbBackend::Sqlite {
+        let row = Entity::find_by_id(ROW);
+        let free = row.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        if free.one(db).await?.is_none() {
+            return Ok(None);
+        }
+    }
+    take_blocks(db, blocks).await.map(Some)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod claims;
 mod connect;
 pub mod db;
 pub mod desk;
+pub mod durability;
 pub mod errors;
 pub mod housekeeping;
 pub mod ids;

@@ -1,6 +1,6 @@
 //! What the reaper reads of orders that are about to expire, or have been on their way for long.
 
-use entity::{notification, order};
+use entity::{notification, order, payment, refund};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -8,6 +8,7 @@ use super::db::{Readers, StoreError, readable};
 use super::payments::{OrderRef, order_ref};
 use crate::domain::id::{OrderId, WxappId};
 use crate::domain::notification::Event;
+use crate::domain::payment::PaymentKind;
 use crate::domain::time::Timestamp;
 
 /// Unpaid orders of these mini-programs that expire in this span of time and whose buyers have not
@@ -45,17 +46,41 @@ pub async fn expiring(
     Ok(readable(found.into_iter().map(order_ref)))
 }
 
-/// Orders that were shipped by then and nobody has confirmed; the longest on their way first.
+/// Orders that were shipped by then, nobody has confirmed and whose money does not go back; the
+/// longest on their way first.
 pub async fn long_shipped(
     readers: &Readers,
     shipped_by: Timestamp,
     limit: u64,
 ) -> Result<Vec<OrderRef>, StoreError> {
+    let goes_back = Query::select()
+        .column((refund::Entity, refund::Column::OrderId))
+        .from(refund::Entity)
+        .inner_join(
+            payment::Entity,
+            Expr::col((payment::Entity, payment::Column::Id))
+                .equals((refund::Entity, refund::Column::PaymentId)),
+        )
+        .and_where(
+            Expr::col((refund::Entity, refund::Column::OrderId))
+                .equals((order::Entity, order::Column::Id)),
+        )
+        .and_where(Expr::col((refund::Entity, refund::Column::State)).is_in([
+            "due",
+            "requested",
+            "processing",
+            "abnormal",
+        ]))
+        .and_where(
+            Expr::col((payment::Entity, payment::Column::Kind)).eq(PaymentKind::Settled.as_str()),
+        )
+        .take();
     let found: Vec<(i64, i64)> = order::Entity::find()
         .select_only()
         .column(order::Column::WxappId)
         .column(order::Column::Id)
         .filter(order::Column::State.eq("shipped"))
+        .filter(Expr::exists(goes_back).not())
         .filter(order::Column::ShippedAt.lte(shipped_by.as_millis()))
         .order_by_asc(order::Column::ShippedAt)
         .limit(limit)

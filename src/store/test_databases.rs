@@ -177,8 +177,7 @@ async fn drop_database(server: &str, name: &str) {
 }
 
 /// What runs on every database. A test that is about SQLite itself asks for its kind.
-const FILTERS: [&str; 4] =
-    ["store::", "actors::journal::", "actors::goods::", "actors::order::tests"];
+const FILTERS: [&str; 4] = ["store::", "actors::journal::", "actors::goods::", "actors::order::"];
 const STARTERS: &str = "all_of_this_on_";
 
 fn all_of_this_on(kind: Kind, server: Option<Server>) {

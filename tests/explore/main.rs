@@ -16,6 +16,7 @@ mod refunds;
 mod scenarios;
 mod search;
 mod shop;
+mod staff;
 mod steps;
 mod world;
 
@@ -71,6 +72,16 @@ fn refunds_that_get_stuck() {
 }
 
 #[test]
+fn staff_who_ship_and_give_back() {
+    check(&STAFF, STATES_MAX);
+}
+
+#[test]
+fn staff_who_change_prices_and_release() {
+    check(&STAFF_BEFORE_PAYMENT, STATES_MAX);
+}
+
+#[test]
 fn two_buyers_and_one_piece_of_each() {
     check(&TWO_BUYERS, STATES_MAX);
 }
@@ -113,6 +124,9 @@ const WRONG: &[(Mutant, &Scenario, &str)] = &[
     (Mutant::TellLate, &TWO_ATTEMPTS, "was paid, and nobody here knows"),
     (Mutant::MiscountRefunds, &REFUNDS, "miscounts refunds"),
     (Mutant::ForgetLimit, &THREE_ORDERS, "of 1"),
+    (Mutant::ShipWhatGoesBack, &STAFF, "money goes back"),
+    (Mutant::RefundTwice, &STAFF, "go back"),
+    (Mutant::ResellWhatIsSent, &STAFF, "has moved"),
 ];
 
 #[test]

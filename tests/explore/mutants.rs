@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use buynow::domain::attempt::AttemptState;
 use buynow::domain::books::{Books, EntryKind, Kept};
-use buynow::domain::fold::{Command, Outcome, fold};
+use buynow::domain::fold::{Act, Command, Outcome, fold};
 use buynow::domain::money::Money;
 use buynow::domain::notification::Event;
 use buynow::domain::order::{CloseReason, OrderState};
@@ -45,6 +45,12 @@ pub enum Mutant {
     MiscountRefunds,
     /// The limit for each buyer is not counted.
     ForgetLimit,
+    /// An order is shipped without a look at its refunds.
+    ShipWhatGoesBack,
+    /// Money is given back without a look at what is going back.
+    RefundTwice,
+    /// Pieces that a parcel has taken go back to stock.
+    ResellWhatIsSent,
 }
 
 /// The fold, or a wrong one. A panic in it is an error with its words.
@@ -122,6 +128,15 @@ fn before(mutant: Mutant, books: &mut Books, command: &Command) -> Hidden {
         }
         (Mutant::ReopenClosed, Command::Settle(settle)) => reopen(books, settle.attempt),
         (Mutant::ForgetLimit, Command::Place(_)) => books.bought.clear(),
+        (Mutant::ShipWhatGoesBack, Command::Desk(desk)) if matches!(desk.act, Act::Ship { .. }) => {
+            hidden.books.refunds = std::mem::take(&mut books.refunds);
+        }
+        (Mutant::RefundTwice, Command::Desk(desk)) if matches!(desk.act, Act::Refund { .. }) => {
+            hidden.books.refunds = std::mem::take(&mut books.refunds);
+        }
+        (Mutant::ResellWhatIsSent, Command::ChangeRefund(_)) => {
+            hidden.books.shipments = std::mem::take(&mut books.shipments);
+        }
         _ => {}
     }
     hidden
@@ -134,6 +149,8 @@ fn after(mutant: Mutant, books: &mut Books, mut hidden: Hidden) {
         entries.for_each(|entry| entry.balance -= hidden.stock);
     }
     books.payments.append(&mut hidden.books.payments);
+    books.refunds.append(&mut hidden.books.refunds);
+    books.shipments.append(&mut hidden.books.shipments);
     if mutant != Mutant::ForgetPayments {
         let mut shown = std::mem::take(&mut books.attempts);
         books.attempts.append(&mut hidden.books.attempts);

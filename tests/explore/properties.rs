@@ -63,24 +63,35 @@ fn live_lines(state: &State) -> impl Iterator<Item = &Line> {
     live.flat_map(|order| state.db.lines[&order.id].iter())
 }
 
-/// Whether a live line has its pieces for sure.
-fn is_held(state: &State, line: &Line) -> bool {
-    line.deduct_stock == DeductStock::Order
-        || matches!(state.db.orders[&line.order].state, OrderState::Paid(_))
+fn is_live(state: &State, line: &Line) -> bool {
+    state.db.orders[&line.order].state.is_live()
 }
 
-/// Each piece is deducted once, and returned once when the order ends.
+/// Paid, and not given back.
+fn is_paid(state: &OrderState) -> bool {
+    state.is_live() && state.paid().is_some()
+}
+
+/// Whether a live line has its pieces for sure.
+fn is_held(state: &State, line: &Line) -> bool {
+    line.deduct_stock == DeductStock::Order || is_paid(&state.db.orders[&line.order].state)
+}
+
+/// Each piece is deducted once, and returned once when the order ends, unless it is in a parcel.
 fn lines(state: &State, order: &Order) -> Check {
     for line in state.db.lines[&order.id].iter() {
         let moves = state.db.entries.iter().filter(|entry| entry.line == line.id);
         let moves: Vec<i64> = moves.map(|entry| entry.delta).collect();
         let pieces = line.quantity.pieces();
+        let sent = sent(state, line);
+        ensure(sent <= pieces, || format!("{sent} of {pieces} pieces are sent"))?;
         let over = matches!(order.state, OrderState::Closed { .. } | OrderState::Refunded { .. });
         let fits = match line.deduct_stock {
-            _ if matches!(order.state, OrderState::Paid(_)) => moves == [-pieces],
-            DeductStock::Order if over => moves == [-pieces, pieces],
+            _ if is_paid(&order.state) => moves == [-pieces],
+            _ if over && sent == pieces => moves == [-pieces],
+            DeductStock::Order if over => moves == [-pieces, pieces - sent],
             DeductStock::Order => moves == [-pieces],
-            DeductStock::Payment if over => moves.is_empty() || moves == [-pieces, pieces],
+            DeductStock::Payment if over => moves.is_empty() || moves == [-pieces, pieces - sent],
             DeductStock::Payment => moves.is_empty(),
         };
         ensure(fits, || {
@@ -89,6 +100,10 @@ fn lines(state: &State, order: &Order) -> Check {
         })?;
     }
     Ok(())
+}
+
+fn sent(state: &State, line: &Line) -> i64 {
+    state.db.shipments.values().map(|shipment| shipment.pieces_of(line.id)).sum()
 }
 
 fn payments<'a>(state: &'a State, order: &'a Order) -> impl Iterator<Item = &'a Payment> {
@@ -151,7 +166,8 @@ fn refunds(state: &State) -> Check {
     Ok(())
 }
 
-/// At WeChat no payment goes back twice, and none that paid an order goes back by our doing.
+/// At WeChat no payment goes back twice, and none that paid an order goes back by our doing, unless
+/// staff want it.
 fn given_back(state: &State) -> Check {
     for payment in state.db.payments.values() {
         let transaction = payment.evidence.transaction.as_str();
@@ -165,7 +181,8 @@ fn given_back(state: &State) -> Check {
         });
         let ours = ours.count();
         ensure(ours <= 1, || format!("{transaction} goes back under {ours} numbers of ours"))?;
-        let kept = payment.kind == PaymentKind::Settled;
+        let staff = refunds_of(state, payment).any(|refund| refund.kind == RefundKind::Staff);
+        let kept = payment.kind == PaymentKind::Settled && !staff;
         ensure(!kept || ours == 0, || format!("{transaction} paid an order, and goes back"))?;
     }
     Ok(())
@@ -190,8 +207,10 @@ fn attempts(state: &State, order: &Order) -> Check {
 
 fn messages(state: &State, order: &Order) -> Check {
     let told = |event| state.db.messages.iter().filter(|told| **told == (order.id, event)).count();
-    let paid = usize::from(matches!(order.state, OrderState::Paid(_)));
-    ensure(told(Event::OrderPaid) == paid, || {
+    let paid = usize::from(is_paid(&order.state));
+    // Of one that is refunded: if the money was there before it went back.
+    let may_be = usize::from(order.state.paid().is_some());
+    ensure((paid..=may_be).contains(&told(Event::OrderPaid)), || {
         format!("of order {} wrong things are told", order.id)
     })?;
     let of_order = payments(state, order).flat_map(|payment| refunds_of(state, payment));
@@ -221,9 +240,13 @@ pub fn check_step(before: &State, after: &State) -> Check {
         let now = &after.db.orders[id].state;
         let fits = match &order.state {
             OrderState::Closed { .. } | OrderState::Refunded { .. } => *now == order.state,
-            // Nothing is shipped in these scenarios.
-            OrderState::Paid(_) => matches!(now, OrderState::Paid(_) | OrderState::Refunded { .. }),
-            OrderState::Shipped { .. } | OrderState::Completed { .. } => false,
+            OrderState::Paid(_) => now.paid().is_some(),
+            OrderState::Shipped { .. } => {
+                now.paid().is_some() && !matches!(now, OrderState::Paid(_))
+            }
+            OrderState::Completed { .. } => {
+                matches!(now, OrderState::Completed { .. } | OrderState::Refunded { .. })
+            }
             OrderState::Unpaid(Some(_)) => !matches!(now, OrderState::Unpaid(None)),
             OrderState::Unpaid(None) => true,
         };
@@ -231,6 +254,7 @@ pub fn check_step(before: &State, after: &State) -> Check {
             format!("order {id} was {} and is {}", order.state.as_str(), now.as_str())
         })?;
     }
+    no_parcel_while_money_goes_back(before, after)?;
     for (id, payment) in &before.db.payments {
         ensure(after.db.payments.get(id) == Some(payment), || format!("payment {id} has changed"))?;
     }
@@ -243,6 +267,24 @@ pub fn check_step(before: &State, after: &State) -> Check {
         let was_paid = attempt.state == AttemptState::Paid;
         let same = after.db.attempts[slot].state == AttemptState::Paid;
         ensure(!was_paid || same, || format!("attempt {slot} was paid"))?;
+    }
+    Ok(())
+}
+
+/// Nor is an order completed by time.
+fn no_parcel_while_money_goes_back(before: &State, after: &State) -> Check {
+    for order in before.db.orders.values() {
+        let parcels = |state: &State| {
+            let of_order = state.db.shipments.values().filter(|parcel| parcel.order == order.id);
+            of_order.count()
+        };
+        let moved = parcels(before) != parcels(after)
+            || matches!(after.db.orders[&order.id].state, OrderState::Completed { .. })
+                && !matches!(order.state, OrderState::Completed { .. });
+        let settled = payments(before, order).filter(|p| p.kind == PaymentKind::Settled);
+        let mut back = settled.flat_map(|payment| refunds_of(before, payment));
+        let back = back.any(|refund| refund.state.is_open());
+        ensure(!(moved && back), || format!("order {} moves, and its money goes back", order.id))?;
     }
     Ok(())
 }
@@ -260,6 +302,9 @@ pub fn check_at_rest(scenario: &Scenario, state: &State) -> Check {
     for (nth, sku) in state.db.skus.values().enumerate() {
         let sold = live_lines(state).filter(|line| line.sku == sku.id);
         let sold: i64 = sold.map(|line| line.quantity.pieces()).sum();
+        let lost = state.db.lines.values().flat_map(|lines| lines.iter());
+        let lost = lost.filter(|line| line.sku == sku.id && !is_live(state, line));
+        let sold = sold + lost.map(|line| sent(state, line)).sum::<i64>();
         let fits = sku.stock + sold == scenario.stock[nth];
         ensure(fits, || format!("SKU {}: {} left, {sold} sold", sku.id, sku.stock))?;
     }

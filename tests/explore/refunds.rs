@@ -40,7 +40,7 @@ pub fn enabled(rules: &Rules<'_>, state: &State, all: &mut Vec<Action>) {
                 Work::Idle if is_news(state, refund) => all.push(step(Step::Look)),
                 Work::Idle => {}
                 Work::Call { .. } => all.extend([step(Step::Call), step(Step::Die)]),
-                Work::Word(_) => all.extend([step(Step::Tell), step(Step::Die)]),
+                Work::Word { .. } => all.extend([step(Step::Tell), step(Step::Die)]),
             }
         }
     }
@@ -91,14 +91,14 @@ pub fn command(state: &State, id: RefundId, worker: usize, step: Step) -> Option
         (Step::Look, None) => {
             let asks = refund.state == RefundState::Due || at_wechat(state, refund).is_none();
             let asks = asks && refund.may_be_requested();
-            asks.then(|| change_refund(refund, RefundEvent::Request, Vec::new()))
+            asks.then(|| change_refund(refund, refund.number, RefundEvent::Request, Vec::new()))
         }
-        (Step::Tell, Some(Work::Word(word))) => {
+        (Step::Tell, Some(Work::Word { number, word })) => {
             let found = match word {
                 Word::Refused => state.found(refund.transaction.as_str()),
                 _ => Vec::new(),
             };
-            Some(change_refund(refund, event(word, state), found))
+            Some(change_refund(refund, number, event(word, state), found))
         }
         _ => None,
     }
@@ -118,18 +118,21 @@ fn event(word: Word, state: &State) -> RefundEvent {
 pub fn step(next: &mut State, id: RefundId, worker: usize, step: Step, outcome: Option<&Outcome>) {
     let Some(refund) = next.db.refunds.get(&id).cloned() else { return };
     let busy = next.work.get(&(id, worker)).copied().unwrap_or(Work::Idle);
+    let heard = |word| Work::Word { number: refund.number, word };
     let work = match (step, busy) {
         (Step::Look, Work::Idle) => match (outcome, at_wechat(next, &refund)) {
             (Some(Outcome::RefundChanged(true)), _) => {
                 Work::Call { number: refund.number, fen: refund.amount.as_fen() }
             }
             (Some(_), _) | (None, None) => Work::Idle,
-            (None, Some(BackState::Processing)) => Work::Word(Word::Accepted),
-            (None, Some(BackState::Success)) => Work::Word(Word::Succeeded),
-            (None, Some(BackState::Abnormal)) => Work::Word(Word::Abnormal),
-            (None, Some(BackState::Closed)) => Work::Word(Word::Closed),
+            (None, Some(BackState::Processing)) => heard(Word::Accepted),
+            (None, Some(BackState::Success)) => heard(Word::Succeeded),
+            (None, Some(BackState::Abnormal)) => heard(Word::Abnormal),
+            (None, Some(BackState::Closed)) => heard(Word::Closed),
         },
-        (Step::Call, Work::Call { number, fen }) => call(next, &refund, number, fen),
+        (Step::Call, Work::Call { number, fen }) => {
+            Work::Word { number, word: call(next, &refund, number, fen) }
+        }
         (Step::Bank, _) => {
             let ours = |back: &&mut Back| back.number == refund.out_refund_no.as_str();
             if let Some(back) = next.backs.iter_mut().find(ours) {
@@ -146,17 +149,17 @@ pub fn step(next: &mut State, id: RefundId, worker: usize, step: Step, outcome: 
 }
 
 /// WeChat takes a number once, and never gives back more than it has taken.
-fn call(next: &mut State, refund: &Refund, number: i64, fen: i64) -> Work {
+fn call(next: &mut State, refund: &Refund, number: i64, fen: i64) -> Word {
     let transaction = refund.transaction.as_str().to_owned();
     let number = format!("r{transaction}-{number}");
     if next.backs.iter().any(|back| back.number == number) {
-        return Work::Word(Word::Accepted);
+        return Word::Accepted;
     }
     if next.gone_back(&transaction) + fen > refund.total.as_fen() {
-        return Work::Word(Word::Refused);
+        return Word::Refused;
     }
     next.backs.push(Back { number, transaction, fen, state: BackState::Processing });
-    Work::Word(Word::Accepted)
+    Word::Accepted
 }
 
 /// What finishes refunds, one step after another, when nothing goes wrong any more.

@@ -13,6 +13,7 @@ const FINE: Faults = Faults {
     by_hand: false,
     refund_trouble: false,
     refund_workers: 1,
+    staff: false,
 };
 const COARSE: Faults = Faults { fine: false, fine_refunds: false, ..FINE };
 
@@ -66,6 +67,33 @@ pub const REFUNDS: Scenario = Scenario {
         refund_workers: 2,
         ..COARSE
     },
+};
+
+pub const STAFF: Scenario = Scenario {
+    name: "an order that staff ship and give back, and refunds that get stuck",
+    stock: [1, 1],
+    limit: None,
+    expire_seconds: 900,
+    requests: &[BOTH],
+    attempts: 1,
+    moments: &[0, 1800],
+    faults: Faults {
+        fine_refunds: true,
+        rejects: false,
+        by_hand: true,
+        refund_trouble: true,
+        staff: true,
+        ..COARSE
+    },
+};
+
+pub const STAFF_BEFORE_PAYMENT: Scenario = Scenario {
+    name: "an order that staff change the price of, cancel and release, with late money",
+    requests: &[ONE],
+    attempts: 2,
+    moments: &[0, 1150, 1800],
+    faults: Faults { rejects: false, late_money: true, staff: true, ..COARSE },
+    ..STAFF
 };
 
 pub const TWO_BUYERS: Scenario = Scenario {

@@ -20,6 +20,7 @@ use buynow::domain::notification::Event;
 use buynow::domain::order::{Line, Order};
 use buynow::domain::payment::{Payment, Refund};
 use buynow::domain::price::FreightPolicy;
+use buynow::domain::shipment::Shipment;
 use buynow::domain::time::Timestamp;
 
 use super::mutants::{Mutant, fold_as};
@@ -64,6 +65,8 @@ pub struct Faults {
     pub refund_trouble: bool,
     /// How many may work on one refund at the same time.
     pub refund_workers: usize,
+    /// Staff ship, give money back, release by hand, and change prices.
+    pub staff: bool,
 }
 
 /// A shop, what is asked of it, and what can go wrong.
@@ -93,6 +96,7 @@ pub struct Db {
     pub attempts: Rows<AttemptId, Attempt>,
     pub payments: Rows<PaymentId, Payment>,
     pub refunds: Rows<RefundId, Refund>,
+    pub shipments: Rows<ShipmentId, Shipment>,
     pub keys: BTreeMap<KeyRef, KeyBinding>,
     pub entries: Vec<Rc<StockEntry>>,
     pub messages: Vec<(OrderId, Event)>,
@@ -139,6 +143,7 @@ impl Db {
         books.attempts = loaded(&self.attempts);
         books.payments = loaded(&self.payments);
         books.refunds = loaded(&self.refunds);
+        books.shipments = loaded(&self.shipments);
         books.keys = self.keys.clone();
         for entry in &self.entries {
             *books.deducted.entry(entry.line).or_default() -= entry.delta;
@@ -192,6 +197,7 @@ impl Db {
         written(&mut self.attempts, books.attempts);
         written(&mut self.payments, books.payments);
         written(&mut self.refunds, books.refunds);
+        written(&mut self.shipments, books.shipments);
         for (order, mut lines) in books.lines {
             lines.sort_by_key(|line| line.id);
             self.lines.entry(order).or_insert_with(|| Rc::new(lines));
@@ -232,6 +238,7 @@ fn is_touched(books: &Books) -> bool {
         || any(&books.refunds)
         || any(&books.shipments)
         || !books.timeline.is_empty()
+        || !books.desk.log.is_empty()
         || !books.entries.is_empty()
         || !books.notifications.is_empty()
         || !books.incidents.is_empty()
@@ -281,7 +288,7 @@ fn address() -> Address {
     }
 }
 
-fn wxapp() -> WxappId {
+pub fn wxapp() -> WxappId {
     WxappId::parse(10001).unwrap()
 }
 

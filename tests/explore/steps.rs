@@ -9,12 +9,13 @@ use buynow::domain::fold::*;
 use buynow::domain::id::{RefundId, TransactionId};
 use buynow::domain::money::Money;
 use buynow::domain::order::CloseReason;
-use buynow::domain::payment::{PaymentEvidence, Refund, RefundEvent};
+use buynow::domain::payment::{PaymentEvidence, Refund, RefundEvent, out_refund_no};
 
 use super::mutants::Mutant;
 use super::network::network;
 use super::refunds;
 use super::shop::*;
+use super::staff;
 use super::world::*;
 
 /// How long a unifiedorder may be in the network, and how long WeChat takes money after the end of
@@ -58,6 +59,7 @@ pub enum Action {
     CloserDies(usize),
     /// Staff give half, or the rest, back at the merchant platform.
     GiveBack(usize, bool),
+    Staff(usize, staff::Deed),
     Refund(RefundId, usize, refunds::Step),
     /// At WeChat, to the nth refund there.
     Bank(usize, BackState),
@@ -120,6 +122,9 @@ impl Rules<'_> {
             all.extend([Action::Cancel(slot), Action::Postpone(slot)]);
             if state.now >= order.expires_at {
                 all.push(Action::Expire(slot));
+            }
+            if self.scenario.faults.staff {
+                all.extend(staff::DEEDS.map(|deed| Action::Staff(slot, deed)));
             }
         }
     }
@@ -292,6 +297,7 @@ impl Rules<'_> {
                 settle(state, slot, transaction(slot), state.found(&transaction(slot)))
             }
             Action::CloserTells(slot) => self.closers_word(state, slot)?,
+            Action::Staff(slot, deed) => staff::command(state, slot, deed),
             Action::Refund(refund, worker, step) => refunds::command(state, refund, worker, step)?,
             _ => return None,
         })
@@ -435,7 +441,14 @@ fn settle(state: &State, slot: usize, transaction: String, refunds: Vec<FoundRef
     })
 }
 
-/// Words of a refund, for commands.
-pub fn change_refund(refund: &Refund, event: RefundEvent, found: Vec<FoundRefund>) -> Command {
-    Command::ChangeRefund(ChangeRefund { refund: refund.id, order: refund.order, event, found })
+/// Words of a refund, about its nth number.
+pub fn change_refund(
+    refund: &Refund,
+    nth: i64,
+    event: RefundEvent,
+    found: Vec<FoundRefund>,
+) -> Command {
+    let former = out_refund_no(&refund.transaction, nth).filter(|_| nth != refund.number);
+    let number = former.unwrap_or(refund.out_refund_no.clone());
+    Command::ChangeRefund(ChangeRefund { number, ..ChangeRefund::of(refund, event, found) })
 }

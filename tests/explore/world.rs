@@ -95,7 +95,11 @@ pub enum Work {
         number: i64,
         fen: i64,
     },
-    Word(Word),
+    /// About this number.
+    Word {
+        number: i64,
+        word: Word,
+    },
 }
 
 /// What WeChat has said of a refund.
@@ -233,8 +237,18 @@ impl State {
                 OrderState::Refunded { .. } => 5,
             };
             let refunded = (order.refunded.as_fen() / 50) as u8;
-            bytes.extend([order.id.get() as u8, state, refunded]);
+            let repricing = order.repricing.is_some() as u8;
+            let tries = match &order.state {
+                OrderState::Unpaid(Some(closing)) => closing.tries.min(1) as u8,
+                _ => 0,
+            };
+            let fen = (order.amounts.pay.as_fen() / 50) as u8;
+            bytes.extend([order.id.get() as u8, state, refunded, repricing, tries, fen]);
             bytes.extend(moment(order.created_at).to_le_bytes());
+        }
+        for shipment in self.db.shipments.values() {
+            bytes.extend(shipment.lines.iter().map(|packed| packed.line.get() as u8));
+            bytes.push(u8::MAX);
         }
         for attempt in self.db.attempts.values() {
             let state = match attempt.state {

@@ -6,7 +6,7 @@ use buynow::domain::id::{IdempotencyKey, LineId, OrderId, TrackingNo};
 use buynow::domain::money::Quantity;
 use buynow::domain::order::TransitionError;
 use buynow::domain::shipment::Carrier;
-use buynow::sandbox::Message;
+use buynow::sandbox::{FaultKind, Message};
 use futures_util::future::join;
 use serde_json::{Value, json};
 
@@ -187,6 +187,27 @@ async fn what_nobody_confirms_counts_as_received_in_time() {
     assert_eq!(app.run_reaper().await.completed, 0);
     let what = column(&app, "SELECT event || ' ' || who FROM order_event ORDER BY id").await;
     assert_eq!(what, ["paid wechat", "shipped staff:7", "completed system"]);
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn time_completes_no_order_whose_money_goes_back() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 9).await;
+    let alice = app.shopper("alice").await;
+    let order = paid(&alice, sku, 1).await;
+    ships(&app, order, "SF12345").await;
+    app.desk().refund(&app.clerk(), order_id(order), "破损").await.unwrap();
+    broken(&app, REFUND, FaultKind::DropBefore);
+    app.advance(10 * 24 * 3600);
+    assert_eq!(app.run_reaper().await.completed, 0);
+    assert_eq!(state_of(&alice.order(order).await), "shipped");
+    app.sandbox.clear_faults();
+    app.advance(3_600);
+    app.finish_refunds().await;
+    assert_eq!(state_of(&alice.order(order).await), "refunded");
+    assert_eq!(app.run_reaper().await.completed, 0);
     app.audit_is_clean().await;
     app.stop().await;
 }

@@ -1,5 +1,4 @@
-//! A change of price before the payment: at WeChat first, and nobody pays twice or the wrong
-//! amount.
+//! A change of price before the payment: at WeChat first; nobody pays twice, or the wrong amount.
 
 use buynow::actors::desk::DeskRefusal;
 use buynow::domain::money::Money;

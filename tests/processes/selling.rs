@@ -174,7 +174,9 @@ async fn what_is_given_up_at_one_server_is_soon_on_sale_at_the_other() {
     let there = second.shopper("bob").await;
     let order = here.buys(sku, 5).await.expect(201).order_id();
     there.buys(sku, 1).await.refused(409, "sold_out");
-    assert_eq!(state_of(&here.cancels(order).await.expect(200)), "closed");
+    here.cancels(order).await.expect(200);
+    // On a slow machine the closing goes on after the answer.
+    becomes(&here, order, "closed").await;
     let given_up = Instant::now();
     let bought = async || {
         let tried = given_up.elapsed();

@@ -8,6 +8,7 @@ use actix::prelude::*;
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, Shared};
 
+use super::board::{Board, Chalk};
 use super::protocol::*;
 use crate::clock::Clock;
 use crate::domain::admission::{Conditions, Offer, PlaceRefusal, admit};
@@ -38,6 +39,8 @@ pub struct GoodsActor {
     next_hold: u64,
     /// Reads under way, by SKU, so that a crowd in front of one SKU makes one read.
     flights: HashMap<SkuId, Flight>,
+    /// What others may read without asking.
+    chalk: Chalk,
     admitted: u64,
     refused: u64,
     reads: u64,
@@ -76,10 +79,16 @@ impl GoodsActor {
             holds: HashMap::new(),
             next_hold: 1,
             flights: HashMap::new(),
+            chalk: Chalk::default(),
             admitted: 0,
             refused: 0,
             reads: 0,
         }
+    }
+
+    /// The same, with a board beside its door.
+    pub fn with_board(self, board: Board) -> Self {
+        Self { chalk: Chalk::new(board), ..self }
     }
 
     fn offer(&self, id: SkuId) -> Option<Offer<'_>> {
@@ -110,6 +119,7 @@ impl GoodsActor {
 
     fn hold(&mut self, pieces: Vec<(SkuId, i64)>, owner: Recipient<ReleaseHold>) -> HoldToken {
         for (sku, quantity) in &pieces {
+            self.chalk.wipe(*sku);
             if let Some(known) = self.skus.get_mut(sku) {
                 known.held += quantity;
             }
@@ -125,6 +135,7 @@ impl GoodsActor {
             return;
         }
         for (sku, quantity) in self.holds.remove(&hold.number).unwrap_or_default() {
+            self.chalk.wipe(sku);
             if let Some(known) = self.skus.get_mut(&sku) {
                 known.held -= quantity;
                 // The hold has ended without word of a row as new as one that was passed over.
@@ -140,6 +151,18 @@ impl GoodsActor {
             Ok(_) => self.admitted += 1,
             Err(_) => self.refused += 1,
         }
+        if let Err(AdmitError::Refused(PlaceRefusal::SoldOut { sku, available })) = result {
+            self.publish(*sku, *available);
+        }
+    }
+
+    /// Puts a refusal on the board for as long as memory may be believed and the sale lasts.
+    fn publish(&mut self, sku: SkuId, available: i64) {
+        let Some(offer) = self.offer(sku) else { return };
+        let read_at = self.skus.get(&sku).map_or(NEVER, |known| known.read_at);
+        let fresh = read_at.plus_millis(self.refresh_ms);
+        let until = offer.goods.sale_ends_at.map_or(fresh, |ends| fresh.min(ends.plus_millis(-1)));
+        self.chalk.write(sku, available, until);
     }
 
     /// Whether anything said of these SKUs rests on memory that is too old, or on none.
@@ -205,6 +228,9 @@ impl GoodsActor {
 
     /// The newer of two copies of a row stays. Sales count without a version: they decide nothing.
     fn see_goods(&mut self, goods: Goods) {
+        if self.goods.get(&goods.id).is_none_or(|known| known.version != goods.version) {
+            self.chalk.wipe_all();
+        }
         match self.goods.get_mut(&goods.id) {
             Some(known) if known.version > goods.version => {}
             Some(known) => *known = goods,
@@ -214,6 +240,7 @@ impl GoodsActor {
 
     /// The newer of two copies of a row stays.
     fn see(&mut self, sku: Sku, at: Timestamp) {
+        self.chalk.wipe(sku.id);
         match self.skus.get_mut(&sku.id) {
             None => {
                 let known = Known { sku, held: 0, read_at: at, passed_over: 0 };
@@ -336,6 +363,7 @@ impl Handler<BatchDone> for GoodsActor {
         for hold in done.holds {
             self.end_hold(hold);
         }
+        self.chalk.heard();
     }
 }
 

@@ -15,7 +15,7 @@ use super::probe::CommitProbe;
 use super::protocol::*;
 use super::queue::{Queue, refuse};
 use super::writer::Writer;
-use crate::actors::goods::BatchDone;
+use crate::actors::goods::Listener;
 use crate::clock::Clock;
 use crate::domain::id::WxappId;
 use crate::store::ids::Ids;
@@ -41,7 +41,7 @@ pub struct JournalSettings {
 #[derive(Default)]
 pub(super) struct Shared {
     pub queue: RefCell<Queue>,
-    pub listeners: RefCell<HashMap<WxappId, Recipient<BatchDone>>>,
+    pub listeners: RefCell<HashMap<WxappId, Listener>>,
     pub wake: Notify,
     pub snapshot: RefCell<Snapshot>,
     pub draining: RefCell<Option<oneshot::Sender<()>>>,

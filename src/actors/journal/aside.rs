@@ -17,7 +17,7 @@ const ENTRIES_MAX: usize = 2_048;
 
 #[derive(Default)]
 pub(super) struct Aside {
-    entries: Vec<(Submit, Instant)>,
+    entries: Vec<Submit>,
     /// What was locked when it was looked at last.
     locked: Blocked,
     looked_at: Option<Instant>,
@@ -29,7 +29,7 @@ impl Aside {
     }
 
     pub fn commands(&self) -> Vec<Command> {
-        self.entries.iter().map(|(entry, _)| entry.command.clone()).collect()
+        self.entries.iter().map(|entry| entry.command.clone()).collect()
     }
 
     /// Takes entries in; gives back what it has no room for.
@@ -37,7 +37,11 @@ impl Aside {
         let room = ENTRIES_MAX.saturating_sub(self.entries.len());
         let mut entries = entries.into_iter();
         let now = Instant::now();
-        self.entries.extend(entries.by_ref().take(room).map(|entry| (entry, now)));
+        self.entries.extend(entries.by_ref().take(room).map(|mut entry| {
+            // One that was free for a moment has waited since the first time.
+            entry.locked_since.get_or_insert(now);
+            entry
+        }));
         self.locked.add(locked);
         self.looked_at.get_or_insert(now);
         entries.collect()
@@ -65,11 +69,11 @@ impl Aside {
         let mut free = Vec::new();
         let mut late = Vec::new();
         let mut waiting = Vec::new();
-        for (entry, since) in std::mem::take(&mut self.entries) {
+        for entry in std::mem::take(&mut self.entries) {
             match still.next().unwrap_or(false) {
                 false => free.push(entry),
-                true if since.elapsed() >= PATIENCE => late.push(entry),
-                true => waiting.push((entry, since)),
+                true if is_late(&entry) => late.push(entry),
+                true => waiting.push(entry),
             }
         }
         self.entries = waiting;
@@ -81,10 +85,12 @@ impl Aside {
     /// Nobody can be asked: gives up what has waited for too long.
     pub fn take_late(&mut self) -> Vec<Submit> {
         self.looked_at = Some(Instant::now());
-        let (late, waiting) = std::mem::take(&mut self.entries)
-            .into_iter()
-            .partition(|(_, since)| since.elapsed() >= PATIENCE);
+        let (late, waiting) = std::mem::take(&mut self.entries).into_iter().partition(is_late);
         self.entries = waiting;
-        late.into_iter().map(|(entry, _): (Submit, Instant)| entry).collect()
+        late
     }
+}
+
+fn is_late(entry: &Submit) -> bool {
+    entry.locked_since.is_some_and(|since| since.elapsed() >= PATIENCE)
 }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::actor::JournalActor;
 use super::protocol::*;
-use crate::actors::goods::{BatchDone, HoldToken};
+use crate::actors::goods::{HoldToken, Listener};
 use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
 use crate::domain::time::Timestamp;
@@ -50,7 +50,14 @@ impl JournalHandle {
     ) -> Result<Outcome, JournalError> {
         let (reply, outcome) = oneshot::channel();
         let claim = Some(claim.clone());
-        self.journal.do_send(Submit { wxapp, command, hold: None, claim, reply });
+        self.journal.do_send(Submit {
+            wxapp,
+            command,
+            hold: None,
+            claim,
+            locked_since: None,
+            reply,
+        });
         self.wait(outcome).await
     }
 
@@ -65,7 +72,14 @@ impl JournalHandle {
         let (reply, mut outcome) = oneshot::channel();
         // The permits at the edge bound how many are under way; an entry that carries a hold must
         // not be lost to a full mailbox.
-        self.journal.do_send(Submit { wxapp, command, hold, claim: None, reply });
+        self.journal.do_send(Submit {
+            wxapp,
+            command,
+            hold,
+            claim: None,
+            locked_since: None,
+            reply,
+        });
         match tokio::time::timeout(self.patience, &mut outcome).await {
             Ok(answer) => (answer.unwrap_or(Err(JournalError::Unavailable)), None),
             Err(_) => (Err(JournalError::Unavailable), Some(outcome)),
@@ -108,7 +122,7 @@ impl JournalHandle {
     }
 
     /// Names the goods actor of a mini-program.
-    pub fn listen(&self, wxapp: WxappId, goods: Recipient<BatchDone>) {
+    pub fn listen(&self, wxapp: WxappId, goods: Listener) {
         self.journal.do_send(Listen { wxapp, goods });
     }
 

@@ -7,28 +7,33 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, LocalBoxFuture, select};
 use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr};
 
 use crate::store::StoreError;
 use crate::store::backend::{self, Backend, Sent};
-use crate::store::db::open_writer;
+use crate::store::batch::has_turns;
+use crate::store::db::{is_galera, open_writer};
 use crate::store::servers::{Servers, Stay};
 
 pub(super) struct Link {
     servers: Servers,
     limit: Duration,
     open: Option<(DatabaseConnection, Backend)>,
+    is_galera: bool,
     /// For how long the server of `open` is the one to write to.
     stay: Stay,
     /// The last one that was given up; it may hold locks.
     former: Option<(Backend, Sent)>,
+    /// How many have been opened.
+    opened: u64,
 }
 
 impl Link {
     pub fn new(servers: Servers, limit: Duration) -> Self {
         let (_, stay) = servers.stay();
-        Self { servers, limit, open: None, stay, former: None }
+        Self { servers, limit, open: None, is_galera: false, stay, former: None, opened: 0 }
     }
 
     /// The connection. A new one first ends what is left of the former on the server.
@@ -43,10 +48,28 @@ impl Link {
         self.stay = stay;
         let former = self.former.clone();
         let patience = Patience { limit: Some(self.limit), ..self.patience() };
-        let opened = bounded(patience, async move { open(&url, former).await }).await;
-        let (db, backend) = opened.ok_or_else(silent)??;
+        let opened = async move { open(&url, former).await };
+        let opened = bounded(patience, opened.boxed_local()).await;
+        let (db, backend, is_galera) = opened.ok_or_else(silent)??;
+        self.is_galera = is_galera;
         self.open = Some((db.clone(), backend));
+        self.opened += 1;
         Ok(db)
+    }
+
+    /// Says which connection is open: two answers are alike as long as it is the same.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Whether it leads to a node of a Galera cluster.
+    pub fn is_galera(&self) -> bool {
+        self.is_galera
+    }
+
+    /// Whether processes can take turns on it.
+    pub fn has_turns(&self) -> bool {
+        self.open.as_ref().is_some_and(|(db, _)| has_turns(db.get_database_backend()))
     }
 
     /// How long a transaction may take. On SQLite as long as it likes: there is no server that
@@ -97,7 +120,7 @@ impl Link {
 async fn open(
     url: &str,
     former: Option<(Backend, Sent)>,
-) -> Result<(DatabaseConnection, Backend), StoreError> {
+) -> Result<(DatabaseConnection, Backend, bool), StoreError> {
     let db = open_writer(url).await?;
     let backend = match db.get_database_backend() {
         DbBackend::Sqlite => Backend::None,
@@ -110,7 +133,8 @@ async fn open(
             Err(error) => tracing::warn!(%error, "the former connection could not be ended"),
         }
     }
-    Ok((db, backend))
+    let is_galera = is_galera(&db).await?;
+    Ok((db, backend, is_galera))
 }
 
 /// The server has not answered in time.
@@ -135,10 +159,11 @@ impl Patience {
     }
 }
 
-/// Runs it in a task of its own. `None`: patience is at its end, and it goes on without us.
+/// Runs it in a task of its own. `None`: patience is at its end, and it goes on without us. Boxed,
+/// or futures lie in each other deeper than the compiler looks when it optimises.
 pub(super) async fn bounded<T: 'static>(
     patience: Patience,
-    work: impl Future<Output = T> + 'static,
+    work: LocalBoxFuture<'static, T>,
 ) -> Option<T> {
     let task = actix_rt::spawn(work);
     let ended = match select(task, pin!(patience.end())).await {

@@ -2,6 +2,9 @@
 
 mod actor;
 mod aside;
+mod fence;
+#[cfg(test)]
+mod galera_tests;
 mod handle;
 mod link;
 mod probe;
@@ -12,6 +15,7 @@ mod server_tests;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod turns;
 mod writer;
 
 pub use actor::{JournalActor, JournalSettings};

@@ -14,10 +14,12 @@
 //! | [`Drain`] | none | none | itself | when all is written |
 //! | [`GetSnapshot`] | [`Snapshot`] | none | itself | value |
 
+use std::time::Instant;
+
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::actors::goods::{BatchDone, HoldToken};
+use crate::actors::goods::{HoldToken, Listener};
 use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
 use crate::store::Write;
@@ -59,6 +61,8 @@ pub struct Submit {
     pub hold: Option<HoldToken>,
     /// Written only while this claim holds.
     pub claim: Option<Claim>,
+    /// Since when it has waited for rows that somebody keeps locked.
+    pub locked_since: Option<Instant>,
     pub reply: Reply<Outcome>,
 }
 
@@ -84,7 +88,7 @@ pub struct ChangeClaim {
 #[rtype(result = "()")]
 pub struct Listen {
     pub wxapp: WxappId,
-    pub goods: Recipient<BatchDone>,
+    pub goods: Listener,
 }
 
 /// Takes no more entries, writes what is queued, closes the connection, then answers.

@@ -33,6 +33,24 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Entries, claims and plain writes apart first, then each in two halves.
+    pub fn halve(mut self) -> (Self, Self) {
+        let mut second = Self { locked: self.locked, ..Self::default() };
+        let (entries, claims, writes) = (self.entries.len(), self.claims.len(), self.writes.len());
+        if entries > 0 && claims + writes > 0 {
+            second.entries = std::mem::take(&mut self.entries);
+            return (second, self);
+        }
+        if claims > 0 && writes > 0 {
+            second.writes = std::mem::take(&mut self.writes);
+            return (self, second);
+        }
+        second.entries = self.entries.split_off(entries / 2);
+        second.claims = self.claims.split_off(claims / 2);
+        second.writes = self.writes.split_off(writes / 2);
+        (self, second)
+    }
 }
 
 /// What a transaction needs of its members.
@@ -117,23 +135,21 @@ impl Queue {
         }
     }
 
-    /// Takes the next batch: at most `max` entries, urgent ones first. While another mini-program
-    /// has orders waiting, none takes more than half of the room.
-    pub fn take(&mut self, max: usize) -> Batch {
-        let mut batch = Batch::default();
+    /// Fills a batch, up to `max` entries, urgent ones first. While another mini-program has orders
+    /// waiting, none takes more than half of the room.
+    pub fn fill(&mut self, batch: &mut Batch, max: usize) {
         while batch.entries.len() < max {
             let Some(entry) = self.urgent.pop_front() else {
                 break;
             };
             batch.entries.push(entry);
         }
-        let room = max - batch.entries.len();
-        self.take_orders(&mut batch, room);
-        let claims = self.claims.len().min(BATCH_CLAIMS_MAX);
+        let room = max.saturating_sub(batch.entries.len());
+        self.take_orders(batch, room);
+        let claims = self.claims.len().min(BATCH_CLAIMS_MAX - batch.claims.len());
         batch.claims.extend(self.claims.drain(..claims));
-        let writes = self.writes.len().min(BATCH_WRITES_MAX);
+        let writes = self.writes.len().min(BATCH_WRITES_MAX - batch.writes.len());
         batch.writes.extend(self.writes.drain(..writes));
-        batch
     }
 
     fn take_orders(&mut self, batch: &mut Batch, room: usize) {
@@ -141,7 +157,9 @@ impl Queue {
         let alone = self.orders.iter().all(|entry| Some(entry.wxapp) == first);
         let share = if alone { room } else { room.div_ceil(2) };
         let mut taken: std::collections::HashMap<_, usize> = std::collections::HashMap::new();
-        let (mut orders, mut total_lines) = (0, 0);
+        let mut orders = 0;
+        let mut total_lines =
+            batch.entries.iter().map(|entry| lines(&entry.command)).sum::<usize>();
         let mut later = VecDeque::new();
         while let Some(entry) = self.orders.pop_front() {
             let of_wxapp = taken.entry(entry.wxapp).or_default();

@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::actors::testing::*;
+use crate::domain::id::SkuId;
+use crate::store::batch::wait_for_turn;
 use crate::store::test_databases::Kind;
 
 async fn shared_shop(stock: i64, buyers: i64) -> Option<Shop> {
@@ -143,6 +145,66 @@ async fn one_key_at_two_processes_at_once_is_one_order() {
     assert_eq!((shop.orders().await.len(), shop.stock(11).await), (1, 29));
     other.journal.drain().await;
     shop.journal.drain().await;
+}
+
+/// Until somebody has waited for a lock of this database for a while.
+async fn until_waiting(db: &DatabaseConnection) {
+    let sql = "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() \
+               AND wait_event_type = 'Lock' \
+               AND clock_timestamp() - query_start > INTERVAL '100 milliseconds'";
+    let waiting = async { while number(db, sql).await == 0 {} };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("nobody waits");
+}
+
+/// A shop whose last batch has waited for SKU 11, so that the next asks for its turn.
+async fn contended_shop() -> Option<Shop> {
+    if Kind::chosen() != Kind::Postgres {
+        return None;
+    }
+    let shop = Shop::start(30, 6).await;
+    let (stranger, watch) = (shop.stranger().await, shop.stranger().await);
+    let locking = stranger.begin().await.unwrap();
+    locking.execute_unprepared("UPDATE sku SET sort = 7 WHERE id = 11").await.unwrap();
+    let unlock = async {
+        until_waiting(&watch).await;
+        locking.rollback().await.unwrap();
+    };
+    let (first, ()) = tokio::join!(shop.buy("k", 6, &[(11, 1)]), unlock);
+    assert!(bought(&first), "{first:?}");
+    Some(shop)
+}
+
+#[actix::test]
+async fn a_batch_takes_in_what_arrives_while_it_waits_for_its_turn() {
+    let Some(shop) = contended_shop().await else { return };
+    let (stranger, watch) = (shop.stranger().await, shop.stranger().await);
+    let turn = stranger.begin().await.unwrap();
+    wait_for_turn(&turn, SkuId::parse(11).unwrap()).await.unwrap();
+    let items = [(11, 1)];
+    let mut first = Box::pin(shop.buy("k", 1, &items));
+    tokio::select! {
+        () = until_waiting(&watch) => {}
+        result = &mut first => panic!("{result:?}"),
+    }
+    let mut more = Box::pin(join_all((2..=5).map(|buyer| shop.buy("k", buyer, &items))));
+    until_queued(&shop, &mut more, 4).await;
+    turn.rollback().await.unwrap();
+    let (first, more) = tokio::join!(first, more);
+    assert!(bought(&first) && more.iter().all(bought), "{first:?} {more:?}");
+    assert_eq!(shop.journal.snapshot().await.unwrap().largest_batch, 5);
+    assert_eq!((shop.orders().await.len(), shop.stock(11).await), (6, 24));
+    shop.stop().await;
+}
+
+#[actix::test]
+async fn a_turn_that_never_comes_is_done_without() {
+    let Some(shop) = contended_shop().await else { return };
+    let stranger = shop.stranger().await;
+    let turn = stranger.begin().await.unwrap();
+    wait_for_turn(&turn, SkuId::parse(11).unwrap()).await.unwrap();
+    assert!(bought(&shop.buy("k", 1, &[(11, 1)]).await));
+    turn.rollback().await.unwrap();
+    shop.stop().await;
 }
 
 /// Passes bytes on to the server until it falls silent: then it takes all and passes on nothing.

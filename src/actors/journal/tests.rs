@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use sea_orm::{DbBackend, EntityTrait as _, QueryOrder as _, Statement};
 use tokio::sync::oneshot;
 
-use super::queue::Queue;
+use super::queue::{Batch, Queue};
 use super::*;
 use crate::actors::testing::*;
 use crate::domain::admission::PlaceRefusal;
@@ -304,7 +304,7 @@ async fn a_lost_batch_gives_its_ids_back() {
 fn entry(wxapp: i64, command: impl Into<Command>) -> Submit {
     let (reply, _) = oneshot::channel();
     let wxapp = WxappId::parse(wxapp).unwrap();
-    Submit { wxapp, command: command.into(), hold: None, claim: None, reply }
+    Submit { wxapp, command: command.into(), hold: None, claim: None, locked_since: None, reply }
 }
 
 fn order_of(wxapp: i64) -> Submit {
@@ -323,9 +323,15 @@ fn queue(entries: impl IntoIterator<Item = Submit>) -> Queue {
     queue
 }
 
+fn take(queue: &mut Queue, max: usize) -> Batch {
+    let mut batch = Batch::default();
+    queue.fill(&mut batch, max);
+    batch
+}
+
 /// How many of each mini-program a batch takes.
 fn shares(queue: &mut Queue, max: usize) -> (usize, usize) {
-    let batch = queue.take(max);
+    let batch = take(queue, max);
     let of = |wxapp| batch.entries.iter().filter(|entry| entry.wxapp.get() == wxapp).count();
     (of(1), of(2))
 }
@@ -342,7 +348,7 @@ fn a_mini_program_takes_half_while_another_waits() {
 #[test]
 fn urgent_entries_go_first_and_leave_their_room_to_orders() {
     let mut queue = queue((0..30).map(|_| order_of(1)).chain((0..12).map(|_| urgent())));
-    let batch = queue.take(20);
+    let batch = take(&mut queue, 20);
     let first =
         batch.entries.iter().take_while(|e| matches!(e.command, Command::Settle(_))).count();
     assert_eq!((first, batch.entries.len()), (12, 20));
@@ -356,7 +362,7 @@ fn orders_keep_their_turn() {
         queue((1..=6).map(|id| numbered(1, id)).chain([numbered(2, 7), numbered(2, 8)]));
     let mut turns = Vec::new();
     while queue.len() > 0 {
-        for entry in queue.take(4).entries {
+        for entry in take(&mut queue, 4).entries {
             if let Command::Place(place) = entry.command {
                 turns.push(place.order.get());
             }
@@ -369,7 +375,7 @@ fn orders_keep_their_turn() {
 fn lines_of_a_batch_are_bounded() {
     let items: Vec<(i64, i64)> = (1..=100).map(|sku| (sku, 1)).collect();
     let mut queue = queue((0..50).map(|_| entry(1, place(1001, 1, &items))));
-    assert_eq!(queue.take(1_000).entries.len(), 20);
+    assert_eq!(take(&mut queue, 1_000).entries.len(), 20);
     assert_eq!(queue.len(), 30);
 }
 

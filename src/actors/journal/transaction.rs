@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use rand::RngCore as _;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr};
@@ -18,11 +19,11 @@ use crate::crash::{self, CrashPoint};
 use crate::domain::books::Books;
 use crate::domain::fold::{Command, Outcome, fold, ids_needed};
 use crate::store::StoreError;
-use crate::store::batch::{Marker, insert_marker, load, purge_markers, save};
+use crate::store::batch::{Marker, certify, insert_marker, load, purge_markers, save};
 use crate::store::claims::{self, Claim};
 use crate::store::db::begin_write;
 use crate::store::errors::commit_was_refused;
-use crate::store::ids::take_blocks;
+use crate::store::ids::{take_blocks, take_free_blocks};
 
 /// Markers are kept for a day.
 const MARKER_SECONDS: i64 = 24 * 3600;
@@ -33,6 +34,9 @@ pub(super) struct Done {
     pub claims: Vec<Option<i64>>,
     pub books: Books,
     pub blocks: Option<std::ops::Range<i64>>,
+    /// How long its SKUs were waited for, and how long all that came before COMMIT took.
+    pub waited: Duration,
+    pub filling: Duration,
 }
 
 /// How a transaction ended.
@@ -89,18 +93,25 @@ impl Gate {
 pub(super) struct Transaction {
     pub settings: Rc<JournalSettings>,
     pub db: DatabaseConnection,
+    /// Begun already, to wait for its turn.
+    pub begun: Option<DatabaseTransaction>,
     pub marker: Marker,
     pub members: Rc<Members>,
+    /// Whether other nodes must be told of what is locked.
+    pub is_galera: bool,
     /// Whether old markers are deleted on the way.
     pub purge: bool,
     pub gate: Rc<Gate>,
 }
 
 impl Transaction {
-    pub async fn run(self) -> End {
-        let txn = match begin_write(&self.db).await {
-            Ok(txn) => txn,
-            Err(error) => return End::Lost { error: error.into(), clean: false },
+    pub async fn run(mut self) -> End {
+        let txn = match self.begun.take() {
+            Some(txn) => txn,
+            None => match begin_write(&self.db).await {
+                Ok(txn) => txn,
+                Err(error) => return End::Lost { error: error.into(), clean: false },
+            },
         };
         let mut pooled = Vec::new();
         let end = match self.fill(&txn, &mut pooled).await {
@@ -118,6 +129,7 @@ impl Transaction {
         txn: &DatabaseTransaction,
         pooled: &mut Vec<i64>,
     ) -> Result<Done, StoreError> {
+        let started = Instant::now();
         let Members { commands, fences, claims, writes } = &*self.members;
         let now = self.settings.clock.now();
         insert_marker(txn, &self.marker, now).await?;
@@ -128,7 +140,12 @@ impl Transaction {
         let wanted = self.settings.ids.blocks_wanted(needed);
         let mut blocks = None;
         if wanted > 0 {
-            blocks = Some(take_blocks(txn, wanted).await?);
+            // With enough for now, orders do not wait for another process that is taking some.
+            let later = !commands.is_empty() && self.settings.ids.has(needed);
+            blocks = match later {
+                true => take_free_blocks(txn, wanted).await?,
+                false => Some(take_blocks(txn, wanted).await?),
+            };
         }
         *pooled = self.settings.ids.draw_up_to(needed);
         books.ids = with_fresh(pooled.clone(), needed, &mut blocks);
@@ -138,13 +155,17 @@ impl Transaction {
         };
         let outcomes = commands.iter().zip(fences).map(fold_one).collect();
         save(txn, &books, &loaded, now).await?;
+        if self.is_galera {
+            certify(txn, &books, &loaded, now).await?;
+        }
         for statement in writes.iter().flat_map(|write| &write.0) {
             txn.execute_raw(statement.clone()).await?;
         }
         if self.purge {
             purge_markers(txn, now.plus_seconds(-MARKER_SECONDS)).await?;
         }
-        Ok(Done { outcomes, claims: claimed.changed, books, blocks })
+        let (waited, filling) = (loaded.locking, started.elapsed());
+        Ok(Done { outcomes, claims: claimed.changed, books, blocks, waited, filling })
     }
 
     async fn commit(&self, txn: DatabaseTransaction, done: Done) -> End {

@@ -9,24 +9,26 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use rand::Rng as _;
-use sea_orm::{DatabaseConnection, DbErr, SqlErr};
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
 
 use super::actor::{JournalSettings, Shared};
 use super::aside::{Aside, LOOK_EVERY};
+use super::fence::fence;
 use super::link::{Link, bounded, silent};
-use super::probe::{Point, Verdict};
 use super::protocol::*;
 use super::queue::{Batch, Members, refuse};
 use super::transaction::{Done, End, Gate, Transaction, new_marker};
+use super::turns::{self, Turns};
 use crate::actors::goods::{BatchDone, HoldId, HoldToken};
 use crate::domain::books::{Books, Kept};
 use crate::domain::fold::{Command, Outcome};
 use crate::domain::id::WxappId;
 use crate::store::StoreError;
 use crate::store::backend::Sent;
-use crate::store::batch::{Blocked, Marker, blocked, insert_fence, is_fenced};
+use crate::store::batch::{Blocked, Marker, blocked};
 use crate::store::db::begin_write;
 use crate::store::errors::Trouble;
 
@@ -45,6 +47,9 @@ pub(super) struct Writer {
     shared: Rc<Shared>,
     link: Link,
     aside: Aside,
+    turns: Turns,
+    /// The transaction whose turn has come, and on which connection.
+    begun: Option<(u64, DatabaseTransaction)>,
 }
 
 /// How a transaction ended.
@@ -66,7 +71,8 @@ struct Waiting {
 impl Writer {
     pub fn new(settings: JournalSettings, shared: Rc<Shared>) -> Self {
         let link = Link::new(settings.servers.clone(), settings.transaction_limit);
-        Self { settings: Rc::new(settings), shared, link, aside: Aside::default() }
+        let (aside, turns) = (Aside::default(), Turns::default());
+        Self { settings: Rc::new(settings), shared, link, aside, turns, begun: None }
     }
 
     /// Writes until the journal is drained.
@@ -76,9 +82,10 @@ impl Writer {
             if self.aside.should_look() {
                 self.look_aside().await;
             }
-            let mut batch = self.shared.queue.borrow_mut().take(self.settings.batch_max);
-            self.aside.sift(&mut batch);
+            let mut batch = Batch::default();
+            self.fill(&mut batch);
             if !batch.is_empty() {
+                self.wait_for_turn(&mut batch).await;
                 self.write(batch).await;
                 continue;
             }
@@ -86,6 +93,33 @@ impl Writer {
                 return self.link.close().await;
             }
             self.rest().await;
+        }
+    }
+
+    fn fill(&mut self, batch: &mut Batch) {
+        self.shared.queue.borrow_mut().fill(batch, self.settings.batch_max);
+        self.aside.sift(batch);
+    }
+
+    /// Where another process sells the same SKU, the batch is filled when its turn has come.
+    async fn wait_for_turn(&mut self, batch: &mut Batch) {
+        if !self.link.has_turns() {
+            return;
+        }
+        let Some(sku) = self.turns.sku(batch) else { return };
+        let Ok(db) = self.link.get().await else { return };
+        match bounded(self.link.patience(), turns::ask(db, sku).boxed_local()).await {
+            Some(Ok(turn)) => {
+                self.turns.came(&turn);
+                self.begun = Some((self.link.opened(), turn.txn));
+                self.fill(batch);
+            }
+            Some(Err(error)) => {
+                tracing::info!(%error, "a batch goes on without its turn");
+                self.turns.failed();
+                self.link.abandon(Sent::NoCommit);
+            }
+            None => self.link.abandon(Sent::NoCommit),
         }
     }
 
@@ -158,7 +192,7 @@ impl Writer {
         match error.trouble() {
             Trouble::Content if batch.len() > 1 => {
                 tracing::warn!(%error, members = batch.len(), "a batch is halved");
-                let (first, second) = halve(batch);
+                let (first, second) = batch.halve();
                 todo.extend([second, first]);
             }
             Trouble::Locked if batch.locked < RETRIES => {
@@ -178,14 +212,19 @@ impl Writer {
         }
     }
 
-    /// Puts the members aside whose rows are locked; the rest goes on.
-    async fn put_aside(&mut self, mut batch: Batch) -> Option<Batch> {
+    /// Puts the members aside whose rows are locked; the rest goes on, in halves where it cannot be
+    /// seen whose they are.
+    async fn put_aside(&mut self, mut batch: Batch) -> Vec<Batch> {
         batch.locked += 1;
         let commands = batch.entries.iter().map(|entry| entry.command.clone()).collect();
         let locked = match self.look(commands).await {
             Some(locked) if !locked.is_empty() => locked,
-            // They are free by now, or something else is locked.
-            _ => return Some(batch),
+            // They are free by now, or something is locked that cannot be seen, such as a key.
+            _ if batch.len() > 1 => {
+                let (first, second) = batch.halve();
+                return vec![second, first];
+            }
+            _ => return vec![batch],
         };
         let mut is_locked = locked.commands.iter();
         let (waiting, free) = std::mem::take(&mut batch.entries)
@@ -194,7 +233,7 @@ impl Writer {
         batch.entries = free;
         let late = self.aside.put(waiting, locked);
         self.give_up(late);
-        (!batch.is_empty()).then_some(batch)
+        if batch.is_empty() { Vec::new() } else { vec![batch] }
     }
 
     /// Tries again what was put aside, as far as its rows are free.
@@ -220,7 +259,7 @@ impl Writer {
     /// Which of the commands need rows that somebody has locked; `None`: the database does not say.
     async fn look(&mut self, commands: Vec<Command>) -> Option<Blocked> {
         let db = self.link.get().await.ok()?;
-        let looked = bounded(self.link.patience(), look(db, commands)).await;
+        let looked = bounded(self.link.patience(), look(db, commands).boxed_local()).await;
         match looked {
             Some(Ok(locked)) => Some(locked),
             Some(Err(error)) => {
@@ -270,20 +309,26 @@ impl Writer {
             Ok(db) => db,
             Err(error) => return Fate::Lost(error),
         };
+        let begun = self.begun.take().filter(|(on, _)| *on == self.link.opened());
         let (marker, gate) = (new_marker(), Rc::new(Gate::default()));
         let transaction = Transaction {
             settings: self.settings.clone(),
             db,
+            begun: begun.map(|(_, txn)| txn),
             marker: marker.clone(),
             members: members.clone(),
+            is_galera: self.link.is_galera(),
             purge: self.shared.snapshot.borrow().batches % PURGE_EVERY == 1,
             gate: gate.clone(),
         };
-        match bounded(self.link.patience(), transaction.run()).await {
-            Some(End::Committed(done)) => Fate::Committed(done),
+        match bounded(self.link.patience(), transaction.run().boxed_local()).await {
+            Some(End::Committed(done)) => {
+                self.turns.locked(done.waited, done.filling);
+                Fate::Committed(done)
+            }
             Some(End::Lost { error, clean }) => {
-                // Where writes are refused another connection may lead to another server.
-                if !clean || error.trouble() == Trouble::NotWritable {
+                // Another connection may lead to another server, or forget what has changed.
+                if !clean || matches!(error.trouble(), Trouble::NotWritable | Trouble::Gone) {
                     self.link.abandon(Sent::NoCommit);
                 }
                 Fate::Lost(error)
@@ -335,7 +380,7 @@ impl Writer {
     async fn try_resolve(&mut self, marker: &Marker) -> Result<bool, StoreError> {
         let db = self.link.get().await?;
         let (settings, marker) = (self.settings.clone(), marker.clone());
-        let fenced = bounded(self.link.patience(), fence(settings, db, marker)).await;
+        let fenced = bounded(self.link.patience(), fence(settings, db, marker).boxed_local()).await;
         fenced.unwrap_or_else(|| Err(silent()))
     }
 
@@ -402,7 +447,7 @@ impl Writer {
                 continue;
             }
             if let Some(listener) = listeners.get(&wxapp) {
-                listener.do_send(BatchDone { holds, skus, goods: goods.cloned().collect() });
+                listener.tell(BatchDone { holds, skus, goods: goods.cloned().collect() });
             }
         }
         replies
@@ -418,47 +463,6 @@ fn part(batch: Batch) -> (Vec<Waiting>, Vec<ChangeClaim>, Vec<WriteRows>) {
     (waiting.collect(), batch.claims, batch.writes)
 }
 
-/// Entries, claims and plain writes apart first, then each in two halves.
-fn halve(mut batch: Batch) -> (Batch, Batch) {
-    let mut second = Batch::default();
-    let (entries, claims, writes) = (batch.entries.len(), batch.claims.len(), batch.writes.len());
-    if entries > 0 && claims + writes > 0 {
-        second.entries = std::mem::take(&mut batch.entries);
-        return (second, batch);
-    }
-    if claims > 0 && writes > 0 {
-        second.writes = std::mem::take(&mut batch.writes);
-        return (batch, second);
-    }
-    second.entries = batch.entries.split_off(entries / 2);
-    second.claims = batch.claims.split_off(claims / 2);
-    second.writes = batch.writes.split_off(writes / 2);
-    (batch, second)
-}
-
-/// Puts our own word where the batch's marker would stand, or learns that it stands there.
-async fn fence(
-    settings: Rc<JournalSettings>,
-    db: DatabaseConnection,
-    marker: Marker,
-) -> Result<bool, StoreError> {
-    let txn = begin_write(&db).await?;
-    match insert_fence(&txn, &marker, settings.clock.now()).await {
-        Ok(()) => {
-            txn.commit().await?;
-            match settings.probe.at(Point::AfterFence).await {
-                Verdict::GoOn => Ok(false),
-                _ => Err(DbErr::Custom("the probe lost the answer".into()).into()),
-            }
-        }
-        Err(error) if is_duplicate(&error) => {
-            txn.rollback().await?;
-            Ok(!is_fenced(&db, &marker).await?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 async fn look(db: DatabaseConnection, commands: Vec<Command>) -> Result<Blocked, StoreError> {
     let txn = begin_write(&db).await?;
     let locked = blocked(&txn, &commands).await;
@@ -471,8 +475,4 @@ async fn pause(pause: &mut Duration) {
     let share = rand::rng().random_range(50..=150);
     tokio::time::sleep(*pause * share / 100).await;
     *pause = (*pause * 2).min(PAUSE_MAX);
-}
-
-fn is_duplicate(error: &DbErr) -> bool {
-    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
 use super::keys::{KeySet, UnderWay};
+use super::lookups::{Lookups, READ_LIMIT, Unknown};
 use super::protocol::*;
 use crate::actors::goods::{Admit, AdmitError, GoodsActor};
 use crate::actors::journal::{JournalError, JournalHandle, LateAnswer};
@@ -22,6 +23,7 @@ use crate::clock::Clock;
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::books::{KeyRef, Operation};
 use crate::domain::cart::CartItem;
+use crate::domain::digits::hexadecimal;
 use crate::domain::fold::{
     BeginClosing, Command, KeyClaim, Outcome, Place, Placed, Receive, Receiver,
 };
@@ -29,7 +31,6 @@ use crate::domain::id::{AddressId, OrderId, OutTradeNo, UserId, WxappId};
 use crate::domain::money::Money;
 use crate::domain::order::{CloseReason, Order};
 use crate::store::Readers;
-use crate::store::batch::binding;
 use crate::store::ids::Ids;
 use crate::store::order_views::{self, OrderView};
 
@@ -60,6 +61,7 @@ pub trait Placer: Send + Sync {
 /// Orders of one mini-program.
 pub struct OrderActor {
     deps: Rc<OrderDeps>,
+    lookups: Rc<Lookups>,
     in_flight: Rc<RefCell<HashMap<KeyRef, InFlight>>>,
 }
 
@@ -73,7 +75,8 @@ type PlaceResult = Result<PlacedOrder, PlaceError>;
 
 impl OrderActor {
     pub fn new(deps: OrderDeps) -> Self {
-        Self { deps: Rc::new(deps), in_flight: Rc::default() }
+        let lookups = Lookups::new(deps.readers.clone(), READ_LIMIT);
+        Self { deps: Rc::new(deps), lookups, in_flight: Rc::default() }
     }
 }
 
@@ -102,12 +105,13 @@ impl Handler<PlaceOrder> for OrderActor {
             }
             return under_way.outcome.clone().map(repeated).boxed_local();
         }
-        let (deps, in_flight, done) = (self.deps.clone(), self.in_flight.clone(), key.clone());
+        let (deps, lookups) = (self.deps.clone(), self.lookups.clone());
+        let (in_flight, done) = (self.in_flight.clone(), key.clone());
         let claim = KeyClaim { key: key.clone(), request_hash: request_hash.clone() };
         let under_way = self.deps.keys.begin(&key);
         let outcome = async move {
             let mut late = None;
-            let outcome = place(&deps, order, claim, &mut late).await;
+            let outcome = place(&deps, &lookups, order, claim, &mut late).await;
             forget(in_flight, done, under_way, late);
             outcome
         };
@@ -146,6 +150,7 @@ fn forget(
 /// `late` is what the caller did not wait for, if the journal's answer takes too long.
 async fn place(
     deps: &OrderDeps,
+    lookups: &Rc<Lookups>,
     order: PlaceOrder,
     claim: KeyClaim,
     late: &mut Option<LateAnswer>,
@@ -158,7 +163,9 @@ async fn place(
     };
     let admitted = match deps.goods.send(admit).await {
         Ok(Ok(admitted)) => admitted,
-        Ok(Err(AdmitError::Refused(refusal))) => return replay_or(deps, &claim, refusal).await,
+        Ok(Err(AdmitError::Refused(refusal))) => {
+            return replay_or(deps, lookups, &claim, refusal).await;
+        }
         Ok(Err(AdmitError::Unavailable)) | Err(_) => return Err(PlaceError::Unavailable),
     };
     let user = order.user;
@@ -192,17 +199,18 @@ async fn place(
 /// must not be told that it is sold out. Nor must he while his first request is under way with
 /// another generation of this actor: asked before the look-up, because what has ended by then the
 /// look-up finds, and after it, because the other one may have come in between.
-async fn replay_or(deps: &OrderDeps, claim: &KeyClaim, refusal: PlaceRefusal) -> PlaceResult {
+async fn replay_or(
+    deps: &OrderDeps,
+    lookups: &Rc<Lookups>,
+    claim: &KeyClaim,
+    refusal: PlaceRefusal,
+) -> PlaceResult {
     if deps.keys.is_shared(&claim.key) {
         return Err(PlaceError::Unavailable);
     }
-    let bound = if deps.keys.may_be_bound(&claim.key) {
-        binding(&deps.readers, &claim.key).await.map_err(|error| {
-            tracing::warn!(%error, "a key could not be looked up");
-            PlaceError::Unavailable
-        })?
-    } else {
-        None
+    let bound = match deps.keys.may_be_bound(&claim.key) {
+        true => lookups.binding(&claim.key).await.map_err(|Unknown| PlaceError::Unavailable)?,
+        false => None,
     };
     let refused = match bound {
         Some(bound) if bound.request_hash == claim.request_hash => {
@@ -269,7 +277,7 @@ fn request_hash(order: &PlaceOrder) -> String {
         expect_pay: order.expect_pay,
     };
     let sent = serde_json::to_vec(&sent).expect("numbers and texts are JSON");
-    hex::encode(Sha256::digest(sent))
+    hexadecimal(&Sha256::digest(sent))
 }
 
 /// A request in canonical form: these fields in this order. A change of it forgets what the keys of

@@ -39,6 +39,8 @@ struct State {
     bound_max: usize,
     /// How many requests with a key have no certain fate yet.
     under_way: HashMap<KeyRef, usize>,
+    /// How many requests with a key of this hash have passed the gate and not begun.
+    arrived: HashMap<u64, usize>,
     /// While the table is read: keys that may be bound too late for the read to see them.
     meanwhile: Option<HashSet<u64>>,
 }
@@ -61,11 +63,54 @@ impl Drop for UnderWay {
     }
 }
 
+/// A request that was let in; counted until it is dropped.
+pub struct Arrival {
+    keys: Arc<KeySet>,
+    hash: u64,
+}
+
+/// Keys are not shown.
+impl std::fmt::Debug for Arrival {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("Arrival")
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        let mut state = self.keys.lock();
+        if let Some(count) = state.arrived.get_mut(&self.hash) {
+            *count -= 1;
+            if *count == 0 {
+                state.arrived.remove(&self.hash);
+            }
+        }
+    }
+}
+
 impl KeySet {
     /// False: certainly not bound.
     pub fn may_be_bound(&self, key: &KeyRef) -> bool {
         let state = self.lock();
         !state.complete || state.bound.contains(&self.hasher.hash_one(key))
+    }
+
+    /// True: certainly neither bound nor with anybody who may still bind it.
+    pub fn is_free(&self, key: &KeyRef) -> bool {
+        let hash = self.hasher.hash_one(key);
+        let state = self.lock();
+        state.complete
+            && !state.bound.contains(&hash)
+            && !state.arrived.contains_key(&hash)
+            && !state.under_way.contains_key(key)
+    }
+
+    /// A request with this key is on its way to an order actor: it carries what is returned, and
+    /// may wait in a mailbox before it [begins](Self::begin).
+    pub fn arrive(self: &Arc<Self>, key: &KeyRef) -> Arrival {
+        let hash = self.hasher.hash_one(key);
+        *self.lock().arrived.entry(hash).or_default() += 1;
+        Arrival { keys: self.clone(), hash }
     }
 
     /// A request with this key begins.
@@ -187,6 +232,25 @@ mod tests {
         keys.add(&key("a"));
         assert!(keys.may_be_bound(&key("a")));
         assert!(!keys.may_be_bound(&key("b")));
+    }
+
+    #[test]
+    fn a_key_is_free_while_nobody_has_it_or_may_have_it() {
+        let keys = keys();
+        assert!(!keys.is_free(&key("a")), "not complete");
+        keys.set_complete();
+        assert!(keys.is_free(&key("a")));
+        let arrival = keys.arrive(&key("a"));
+        let again = keys.arrive(&key("a"));
+        drop(arrival);
+        assert!(!keys.is_free(&key("a")));
+        let under_way = keys.begin(&key("a"));
+        drop(again);
+        assert!(!keys.is_free(&key("a")));
+        drop(under_way);
+        assert!(keys.is_free(&key("a")));
+        keys.add(&key("a"));
+        assert!(!keys.is_free(&key("a")));
     }
 
     #[test]

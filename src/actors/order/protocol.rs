@@ -15,6 +15,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use tracing::Span;
 
+use super::keys::Arrival;
 use crate::domain::admission::PlaceRefusal;
 use crate::domain::cart::{Cart, CartItem};
 use crate::domain::fold::{ClosingRefusal, ReceiptRefusal};
@@ -40,6 +41,8 @@ pub struct PlaceOrder {
     pub freight: FreightPolicy,
     /// Of the request, so that its id stands on what is logged about it.
     pub span: Span,
+    /// Given at the [gate](super::Gate), to be counted until the request has begun or is dropped.
+    pub arrival: Option<Arc<Arrival>>,
 }
 
 /// The order that the request has placed, now or before.

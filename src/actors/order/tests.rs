@@ -38,7 +38,7 @@ fn orders_with(shop: &Shop, journal: JournalHandle, keys: Arc<KeySet>) -> Addr<O
     .start()
 }
 
-fn buying(key: &str, buyer: i64, items: &[(i64, i64)]) -> PlaceOrder {
+pub(super) fn buying(key: &str, buyer: i64, items: &[(i64, i64)]) -> PlaceOrder {
     let cart = cart(items);
     PlaceOrder {
         user: user_id(buyer),
@@ -50,6 +50,7 @@ fn buying(key: &str, buyer: i64, items: &[(i64, i64)]) -> PlaceOrder {
         expect_pay: None,
         freight: FreightPolicy::default(),
         span: Span::none(),
+        arrival: None,
     }
 }
 

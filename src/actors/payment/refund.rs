@@ -132,7 +132,7 @@ async fn submit(
     event: RefundEvent,
     found: Vec<FoundRefund>,
 ) -> Result<bool, PaymentError> {
-    let change = ChangeRefund { refund: refund.id, order: refund.order, event, found };
+    let change = ChangeRefund::of(refund, event, found);
     match inner.submit_under(Some(claim), Command::ChangeRefund(change)).await? {
         Outcome::RefundChanged(changed) => Ok(changed),
         _ => Err(PaymentError::Mismatch),

@@ -7,6 +7,7 @@ use crate::domain::notification::{Event, Facts};
 use crate::domain::order::{Order, OrderEvent, OrderState, TransitionError};
 use crate::domain::time::Timestamp;
 
+use super::refund;
 use super::settle::{self, About};
 
 /// The goods have arrived.
@@ -33,6 +34,9 @@ pub enum ReceiptRefusal {
     UnknownOrder,
     #[error("it is not long enough on its way")]
     NotYet,
+    /// Time completes nothing whose money goes back; the buyer may.
+    #[error("money of the order is going back")]
+    RefundOpen,
     #[error(transparent)]
     Transition(#[from] TransitionError),
 }
@@ -50,6 +54,11 @@ pub(super) fn receive(
         }
         (Receiver::Time { shipped_by }, OrderState::Shipped { at, .. }) if *at > shipped_by => {
             return Err(ReceiptRefusal::NotYet);
+        }
+        (Receiver::Time { .. }, OrderState::Shipped { .. })
+            if refund::is_on_its_way_back(books, receive.order) =>
+        {
+            return Err(ReceiptRefusal::RefundOpen);
         }
         (Receiver::Buyer(_) | Receiver::Time { .. }, _) => {}
     }

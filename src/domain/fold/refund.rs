@@ -17,12 +17,20 @@ use crate::domain::timeline::What;
 pub struct ChangeRefund {
     pub refund: RefundId,
     pub order: OrderId,
+    /// Of which number. Void when the refund has another by now: of two who hear that a number was
+    /// closed, the second must not skip the one under which the first asks again.
+    pub number: OutRefundNo,
     pub event: RefundEvent,
     /// What WeChat shows of the same payment; asked for when it refuses ours.
     pub found: Vec<FoundRefund>,
 }
 
 impl ChangeRefund {
+    /// Word about a refund under the number that it has here.
+    pub fn of(refund: &Refund, event: RefundEvent, found: Vec<FoundRefund>) -> Self {
+        let number = refund.out_refund_no.clone();
+        Self { refund: refund.id, order: refund.order, number, event, found }
+    }
     /// Whether all of an order's money may be back after it.
     pub fn may_end_the_order(&self) -> bool {
         matches!(self.event, RefundEvent::Succeeded { .. }) || !self.found.is_empty()
@@ -89,6 +97,9 @@ pub(super) fn change(books: &mut Books, change: ChangeRefund, now: Timestamp) ->
         return false;
     };
     let mut refund = kept.get().clone();
+    if refund.out_refund_no != change.number {
+        return false;
+    }
     let origin = Origin::from(&refund);
     if change.event == RefundEvent::ClosedByWechat {
         refund.number = refund.number.max(last_number(books, &origin));
@@ -116,6 +127,18 @@ pub(super) fn change(books: &mut Books, change: ChangeRefund, now: Timestamp) ->
 
 fn kept_state(books: &Books, id: RefundId) -> Option<RefundState> {
     books.refunds.get(&id).map(|kept| kept.get().state.clone())
+}
+
+/// Whether money that paid an order is on its way back. What a buyer has paid twice is not: the
+/// order is paid all the same.
+pub(super) fn is_on_its_way_back(books: &Books, order: OrderId) -> bool {
+    let settled = |payment| {
+        let payment = books.payments.get(&payment).map(Kept::get);
+        payment.is_some_and(|payment| payment.kind == PaymentKind::Settled)
+    };
+    let refunds = books.refunds.values().map(Kept::get);
+    let mut open = refunds.filter(|refund| refund.order == order && refund.state.is_open());
+    open.any(|refund| settled(refund.payment))
 }
 
 /// The ends of a refund, and that it is stuck, stand in the timeline.

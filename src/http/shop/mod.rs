@@ -15,14 +15,15 @@ pub mod views;
 
 use actix_web::web::ServiceConfig;
 
-/// All routes below `/api/v1`.
+/// All routes below `/api/v1`. They are tried in this order, so what a crowd asks for comes first,
+/// and paths with an id, which are regular expressions, late.
 pub fn routes(config: &mut ServiceConfig) {
+    checkout::routes(config);
     session::routes(config);
     me::routes(config);
+    messages::routes(config);
+    orders::routes(config);
     goods::routes(config);
     addresses::routes(config);
-    checkout::routes(config);
-    orders::routes(config);
     receipt::routes(config);
-    messages::routes(config);
 }

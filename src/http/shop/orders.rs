@@ -129,18 +129,22 @@ fn command(
         expect_pay,
         freight: shopper.shop.wxapp.freight,
         span: tracing::Span::current(),
+        arrival: None,
     })
 }
 
-/// Takes a permit and places the order. It goes on, with its permit, when the caller goes away.
+/// Passes the gate, takes a permit and places the order. It goes on, with its permit, when the
+/// caller goes away.
 async fn place(
     state: &AppState,
     shopper: &Shopper,
     order: PlaceOrder,
 ) -> Result<PlacedOrder, ApiError> {
+    let items = order.items.clone();
+    let order = shopper.shop.gate.pass(order);
+    let order = order.map_err(|refusal| refusals::place(refusal, &items))?;
     let permit = state.permits.clone().try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::new(Code::Busy))?;
-    let items = order.items.clone();
     let actor = shopper.shop.order.clone();
     let placing = actix_web::rt::spawn(async move {
         let placed = actor.send(order).await;

@@ -92,7 +92,7 @@ pub fn receipt(error: ReceiptError) -> Option<ApiError> {
         ReceiptError::Refused(ReceiptRefusal::Transition(reason)) => {
             Some(ApiError::new(Code::InvalidState).with("state", state_of(reason)))
         }
-        ReceiptError::Refused(ReceiptRefusal::NotYet) => {
+        ReceiptError::Refused(ReceiptRefusal::NotYet | ReceiptRefusal::RefundOpen) => {
             Some(ApiError::new(Code::InvalidState).with("state", "shipped"))
         }
         ReceiptError::Busy => Some(ApiError::new(Code::Busy)),

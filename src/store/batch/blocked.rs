@@ -35,7 +35,10 @@ impl Blocked {
             Command::Place(place) => {
                 place.cart.items().iter().any(|item| self.skus.contains(&item.sku.get()))
             }
-            command => order_of(command).is_some_and(|order| self.orders.contains(&order)),
+            command => {
+                let sku = adjusted(command).is_some_and(|sku| self.skus.contains(&sku));
+                sku || order_of(command).is_some_and(|order| self.orders.contains(&order))
+            }
         }
     }
 
@@ -58,6 +61,14 @@ fn order_of(command: &Command) -> Option<i64> {
         Command::Desk(desk) => desk.act.order()?.get(),
         _ => return None,
     })
+}
+
+fn adjusted(command: &Command) -> Option<i64> {
+    let Command::Desk(desk) = command else { return None };
+    match desk.act {
+        Act::AdjustStock { sku, .. } => Some(sku.get()),
+        _ => None,
+    }
 }
 
 fn attempt_of(command: &Command) -> Option<i64> {

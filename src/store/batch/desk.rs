@@ -14,7 +14,8 @@ use sea_orm::{QuerySelect as _, Set, Value};
 
 use super::super::db::{StoreError, row_lock};
 use super::super::{rows, shipments};
-use super::save::{changed, fresh, insert, replace};
+use super::insert::{insert, replace};
+use super::save::{changed, fresh};
 use crate::domain::books::{Books, Kept};
 use crate::domain::desk::{IncidentCase, Resolution};
 use crate::domain::fold::{Act, Command, Desk};

@@ -13,19 +13,21 @@ use super::scope::Scope;
 use crate::domain::books::{Books, Kept};
 
 /// Goods of the SKUs that are bought, and of the lines that may be sold. Locked are those of which
-/// something is counted after the lock: pieces of one buyer, where there is a limit, and sales.
+/// something is counted after the lock: pieces of one buyer, where there is a limit, and sales; the
+/// answer is which.
 pub(super) async fn load_goods(
     db: &impl ConnectionTrait,
     scope: &Scope,
     books: &mut Books,
-) -> Result<(), StoreError> {
+) -> Result<BTreeSet<i64>, StoreError> {
+    let mut locked = BTreeSet::new();
     let lines = || books.lines.values().flatten();
     let mut ids: BTreeSet<i64> = lines().map(|line| line.goods.get()).collect();
     let bought = goods_of(db, &scope.skus).await?;
     ids.extend(bought.values().map(|(goods, _)| *goods));
     ids.extend(&scope.goods);
     if ids.is_empty() {
-        return Ok(());
+        return Ok(locked);
     }
     let paid = lines().filter(|line| scope.paid.contains(&line.order.get()));
     let paid = paid.map(|line| line.goods.get()).chain(scope.goods.iter().copied());
@@ -34,17 +36,17 @@ pub(super) async fn load_goods(
     let mut rows = all(ids).all(db).await?;
     if db.get_database_backend() != DbBackend::Sqlite {
         let limited = rows.iter().filter(|row| row.limit_per_user.is_some()).map(|row| row.id);
-        let ids = goods_to_lock(&bought, &limited.collect(), paid);
-        if !ids.is_empty() {
-            let locked = all(ids).order_by_asc(goods::Column::Id).lock(row_lock(db));
-            rows.extend(locked.all(db).await?);
+        locked = goods_to_lock(&bought, &limited.collect(), paid);
+        if !locked.is_empty() {
+            let again = all(locked.clone()).order_by_asc(goods::Column::Id).lock(row_lock(db));
+            rows.extend(again.all(db).await?);
         }
     }
     for row in rows {
         let goods = rows::goods::goods(row)?;
         books.goods.insert(goods.id, Kept::loaded(goods));
     }
-    Ok(())
+    Ok(locked)
 }
 
 /// A plain read: of each SKU its goods, which never change, and its price.

@@ -1,36 +1,27 @@
 //! Reads what a batch is about, under lock and in lock order: keys, goods, orders, attempts and
 //! payments, SKUs; ascending id in each.
 
-use std::collections::BTreeMap;
+use std::time::Instant;
 
 use entity::{
-    idempotency, order, order_goods, payment, payment_attempt, refund, sku, stock_entry,
-    user_address,
+    order, order_goods, payment, payment_attempt, refund, sku, stock_entry, user_address,
 };
-use futures_util::TryStreamExt as _;
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait as _,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait as _, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 
-use super::super::db::{Readers, StoreError, row_lock};
+use super::super::db::{StoreError, row_lock};
 use super::super::rows;
 use super::goods::load_goods;
+use super::keys::{Claims, claim_keys};
 use super::scope::Scope;
-use crate::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation};
-use crate::domain::fold::{Command, KeyClaim, Place};
-use crate::domain::id::{AddressId, GoodsId, IdempotencyKey, OrderId, SkuId, UserId};
+use crate::domain::address::Address;
+use crate::domain::books::{Books, Kept};
+use crate::domain::fold::Command;
+use crate::domain::id::{AddressId, GoodsId, SkuId, UserId};
 use crate::domain::time::Timestamp;
-
-/// What saving needs to know of the loading.
-#[derive(Debug, Default)]
-pub struct Claims {
-    /// The keys that this batch has claimed, and for which order.
-    pub(super) keys: BTreeMap<KeyRef, KeyBinding>,
-    /// The sales of the goods as they were read, perhaps without a lock.
-    pub(super) sales: BTreeMap<GoodsId, i64>,
-}
 
 /// Claims the keys and fills the books.
 pub async fn load(
@@ -44,13 +35,15 @@ pub async fn load(
     find_orders_of_attempts(db, &mut scope).await?;
     load_addresses(db, &scope, &mut books).await?;
     load_lines(db, &scope, &mut books).await?;
-    load_goods(db, &scope, &mut books).await?;
+    claims.locked_goods = load_goods(db, &scope, &mut books).await?;
     let sold = books.goods.values().map(|goods| (goods.get().id, goods.get().sales));
     claims.sales = sold.collect();
     load_orders(db, &scope, &mut books).await?;
     load_bought(db, &scope, &mut books).await?;
     load_money(db, &scope, &mut books).await?;
+    let asked = Instant::now();
     load_skus(db, &scope, &mut books).await?;
+    claims.locking = asked.elapsed();
     load_deducted(db, &scope, &mut books).await?;
     super::desk::load(db, commands, &mut books).await?;
     Ok((books, claims))
@@ -60,117 +53,6 @@ pub async fn load(
 fn integer(db: &impl ConnectionTrait, sum: Expr) -> Expr {
     let integer = if db.get_database_backend() == DbBackend::MySql { "signed" } else { "bigint" };
     sum.cast_as(integer)
-}
-
-fn places(commands: &[Command]) -> impl Iterator<Item = &Place> {
-    commands.iter().filter_map(|command| match command {
-        Command::Place(place) => Some(place),
-        _ => None,
-    })
-}
-
-/// Inserts the claims that are free, and reads back in a new statement whose each key is.
-async fn claim_keys(
-    db: &impl ConnectionTrait,
-    commands: &[Command],
-    books: &mut Books,
-    now: Timestamp,
-) -> Result<Claims, StoreError> {
-    let mut wanted: BTreeMap<&KeyRef, (&KeyClaim, OrderId)> = BTreeMap::new();
-    for place in places(commands) {
-        wanted.entry(&place.key.key).or_insert((&place.key, place.order));
-    }
-    if wanted.is_empty() {
-        return Ok(Claims::default());
-    }
-    let rows = wanted.values().map(|(claim, order)| claim_row(claim, *order, now));
-    // On MySQL: set a key to itself. How many rows were affected tells nothing there.
-    let on_conflict = OnConflict::new().do_nothing_on([idempotency::Column::Key]).to_owned();
-    let insert = idempotency::Entity::insert_many(rows).on_conflict(on_conflict);
-    match insert.exec_without_returning(db).await {
-        Ok(_) | Err(DbErr::RecordNotInserted) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let mut claims = Claims::default();
-    for (key, binding) in read_keys(db, wanted.keys().copied()).await? {
-        let ours = wanted.get(&key).is_some_and(|(_, order)| *order == binding.result);
-        if ours {
-            claims.keys.insert(key, binding);
-        } else {
-            books.keys.insert(key, binding);
-        }
-    }
-    Ok(claims)
-}
-
-fn claim_row(claim: &KeyClaim, order: OrderId, now: Timestamp) -> idempotency::ActiveModel {
-    idempotency::ActiveModel {
-        wxapp_id: Set(claim.key.wxapp.get()),
-        user_id: Set(claim.key.user.get()),
-        operation: Set(claim.key.operation.as_str().to_owned()),
-        key: Set(claim.key.key.as_str().to_owned()),
-        request_hash: Set(claim.request_hash.clone()),
-        result_id: Set(order.get()),
-        created_at: Set(now.as_millis()),
-    }
-}
-
-/// What keys are bound to.
-pub(super) async fn read_keys<'a>(
-    db: &impl ConnectionTrait,
-    keys: impl Iterator<Item = &'a KeyRef>,
-) -> Result<Vec<(KeyRef, KeyBinding)>, StoreError> {
-    let mut found = Vec::new();
-    for any in any_of(keys) {
-        let rows = idempotency::Entity::find().filter(any).all(db).await?;
-        found.extend(rows.into_iter().map(read_key).collect::<Result<Vec<_>, _>>()?);
-    }
-    Ok(found)
-}
-
-/// SQLite takes expressions up to a depth of 1,000; each alternative adds one.
-const KEYS_MAX: usize = 250;
-
-/// Conditions that hold for some of the keys each, and together for all.
-pub(super) fn any_of<'a>(keys: impl Iterator<Item = &'a KeyRef>) -> Vec<Condition> {
-    let is = |key: &&KeyRef| {
-        Condition::all()
-            .add(idempotency::Column::WxappId.eq(key.wxapp.get()))
-            .add(idempotency::Column::UserId.eq(key.user.get()))
-            .add(idempotency::Column::Operation.eq(key.operation.as_str()))
-            .add(idempotency::Column::Key.eq(key.key.as_str()))
-    };
-    let keys: Vec<&KeyRef> = keys.collect();
-    let any = |keys: &[&KeyRef]| keys.iter().map(is).fold(Condition::any(), Condition::add);
-    keys.chunks(KEYS_MAX).map(any).collect()
-}
-
-/// What one key is bound to, if it is.
-pub async fn binding(readers: &Readers, key: &KeyRef) -> Result<Option<KeyBinding>, StoreError> {
-    let found = read_keys(readers.db(), std::iter::once(key)).await?;
-    Ok(found.into_iter().next().map(|(_, binding)| binding))
-}
-
-/// Shows all bound keys, row by row, of one statement and so of one snapshot: keys that are bound
-/// or deleted meanwhile hide no other.
-pub async fn each_key(readers: &Readers, mut show: impl FnMut(&KeyRef)) -> Result<(), StoreError> {
-    let mut rows = idempotency::Entity::find().stream(readers.db()).await?;
-    while let Some(row) = rows.try_next().await? {
-        show(&read_key(row)?.0);
-    }
-    Ok(())
-}
-
-fn read_key(row: idempotency::Model) -> Result<(KeyRef, KeyBinding), StoreError> {
-    let bad = |error| StoreError::row("idempotency", error);
-    let key = KeyRef {
-        wxapp: row.wxapp_id.try_into().map_err(bad)?,
-        user: row.user_id.try_into().map_err(bad)?,
-        operation: Operation::PlaceOrder,
-        key: IdempotencyKey::parse(row.key).map_err(bad)?,
-    };
-    let result = OrderId::parse(row.result_id).map_err(bad)?;
-    Ok((key, KeyBinding { request_hash: row.request_hash, result }))
 }
 
 /// A plain read: an attempt never changes its order. Answers with attempts and their orders.
@@ -203,6 +85,9 @@ pub(super) async fn find_orders_of_attempts(
     Ok(found)
 }
 
+/// Address, buyer, and what it says.
+type AddressRow = (i64, i64, String, String, String, String, String, String);
+
 /// A plain read: what the address book says at this moment is copied into the order.
 async fn load_addresses(
     db: &impl ConnectionTrait,
@@ -212,13 +97,21 @@ async fn load_addresses(
     if scope.addresses.is_empty() {
         return Ok(());
     }
-    let ids = scope.addresses.iter().copied();
-    let found = user_address::Entity::find().filter(user_address::Column::Id.is_in(ids));
-    for row in found.all(db).await? {
+    let found: Vec<AddressRow> = user_address::Entity::find()
+        .select_only()
+        .columns([user_address::Column::Id, user_address::Column::UserId])
+        .columns([user_address::Column::Name, user_address::Column::Phone])
+        .columns([user_address::Column::Province, user_address::Column::City])
+        .columns([user_address::Column::District, user_address::Column::Detail])
+        .filter(user_address::Column::Id.is_in(scope.addresses.iter().copied()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    for (id, user, name, phone, province, city, district, detail) in found {
         let bad = |error| StoreError::row("user_address", error);
-        let id = AddressId::parse(row.id).map_err(bad)?;
-        let user = UserId::parse(row.user_id).map_err(bad)?;
-        books.address_book.insert(id, (user, rows::orders::book_address(row)));
+        let (id, user) = (AddressId::parse(id).map_err(bad)?, UserId::parse(user).map_err(bad)?);
+        let address = Address { name, phone, province, city, district, detail };
+        books.address_book.insert(id, (user, address));
     }
     Ok(())
 }

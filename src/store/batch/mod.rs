@@ -5,19 +5,26 @@
 //! each table. Called by the journal inside its transaction, by nobody else.
 
 mod blocked;
+mod certify;
 mod desk;
 mod goods;
+mod insert;
+mod keys;
 mod load;
 mod marker;
 mod save;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use blocked::{Blocked, blocked};
-pub use load::{Claims, binding, each_key, load};
+pub use certify::certify;
+pub use keys::{Claims, bindings, each_key};
+pub use load::load;
 pub use marker::{Marker, insert_fence, insert_marker, is_fenced, purge_markers};
 pub use save::save;
+pub use turn::{has_turns, wait_for_turn};
 
 /// SQLite takes 32,766 bound values in one statement.
 const VALUES_MAX: usize = 30_000;

@@ -5,15 +5,12 @@ use entity::{
     stock_entry,
 };
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, OnConflict, Query};
-use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait,
-    IntoActiveModel, Iterable, QueryFilter, Set,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, Set};
 
 use super::super::db::StoreError;
 use super::super::rows;
-use super::VALUES_MAX;
-use super::load::{Claims, any_of};
+use super::insert::{insert, replace};
+use super::keys::{Claims, delete_keys};
 use crate::domain::books::{Books, Kept};
 use crate::domain::time::Timestamp;
 
@@ -61,9 +58,7 @@ async fn save_keys(
             created_at: Set(now.as_millis()),
         }));
     }
-    for any in any_of(refused.into_iter()) {
-        idempotency::Entity::delete_many().filter(any).exec(db).await?;
-    }
+    delete_keys(db, &refused).await?;
     insert(db, again).await
 }
 
@@ -206,50 +201,4 @@ fn case(id: impl ColumnTrait, values: impl Iterator<Item = (i64, i64)>) -> Expr 
     let by_id = values
         .fold(CaseStatement::new(), |case, (key, value)| case.case(id.eq(key), Expr::val(value)));
     by_id.into()
-}
-
-pub(super) async fn insert<A>(db: &impl ConnectionTrait, rows: Vec<A>) -> Result<(), StoreError>
-where
-    A: ActiveModelTrait + ActiveModelBehavior + Send,
-    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
-{
-    for chunk in chunks(rows) {
-        A::Entity::insert_many(chunk).exec_without_returning(db).await?;
-    }
-    Ok(())
-}
-
-/// Whole rows over the old ones: they were read under lock, so nothing of anybody is lost.
-pub(super) async fn replace<A, C>(
-    db: &impl ConnectionTrait,
-    rows: Vec<A>,
-    id: C,
-) -> Result<(), StoreError>
-where
-    A: ActiveModelTrait + ActiveModelBehavior + Send,
-    A::Entity: EntityTrait<Column = C>,
-    C: ColumnTrait + Iterable + Copy,
-    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
-{
-    let others = || C::iter().filter(|column| column.to_string() != id.to_string());
-    for chunk in chunks(rows) {
-        let on_conflict = OnConflict::column(id).update_columns(others()).to_owned();
-        A::Entity::insert_many(chunk).on_conflict(on_conflict).exec_without_returning(db).await?;
-    }
-    Ok(())
-}
-
-fn chunks<A: ActiveModelTrait>(rows: Vec<A>) -> Vec<Vec<A>> {
-    let columns = <A::Entity as EntityTrait>::Column::iter().count().max(1);
-    let most = (VALUES_MAX / columns).max(1);
-    let mut chunks = Vec::new();
-    let mut rest = rows;
-    while rest.len() > most {
-        let tail = rest.split_off(most);
-        chunks.push(std::mem::replace(&mut rest, tail));
-    }
-    if !rest.is_empty() {
-        chunks.push(rest);
-    }
-    chunks
 }

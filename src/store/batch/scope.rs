@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::attempt::AttemptEvent;
-use crate::domain::fold::{Act, Command};
+use crate::domain::fold::{Act, Command, Receiver};
 use crate::domain::id::OrderId;
 
 /// What the commands of a batch are about.
@@ -61,7 +61,14 @@ impl Scope {
                     }
                 }
                 Command::KeepIncident(_) => {}
-                Command::Receive(receive) => drop(scope.orders.insert(receive.order.get())),
+                Command::Receive(receive) => {
+                    let order = receive.order.get();
+                    scope.orders.insert(order);
+                    if matches!(receive.by, Receiver::Time { .. }) {
+                        scope.refunds_of.insert(order);
+                        scope.payments_of.insert(order);
+                    }
+                }
                 Command::Remind(remind) => drop(scope.orders.insert(remind.order.get())),
                 Command::Desk(desk) => desk_scope(&mut scope, &desk.act),
             }

@@ -232,17 +232,6 @@ pub fn address(row: entity::order_address::Model) -> Address {
     }
 }
 
-pub fn book_address(row: entity::user_address::Model) -> Address {
-    Address {
-        name: row.name,
-        phone: row.phone,
-        province: row.province,
-        city: row.city,
-        district: row.district,
-        detail: row.detail,
-    }
-}
-
 pub fn notification_row(
     message: &NewNotification,
     now_ms: i64,

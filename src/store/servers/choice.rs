@@ -34,6 +34,8 @@ const DOUBTS: u32 = 2;
 pub struct Choice {
     current: Option<usize>,
     newest_timeline: Era,
+    /// A node that says it is alone after that was cut off by somebody.
+    was_galera: bool,
     /// For how many looks each has been fit.
     fit_for: Vec<u32>,
     doubts: u32,
@@ -41,13 +43,21 @@ pub struct Choice {
 
 impl Choice {
     pub fn among(servers: usize) -> Self {
-        Self { current: None, newest_timeline: Era::Plain, fit_for: vec![0; servers], doubts: 0 }
+        Self {
+            current: None,
+            newest_timeline: Era::Plain,
+            was_galera: false,
+            fit_for: vec![0; servers],
+            doubts: 0,
+        }
     }
 
     /// The server to write to; `None`: there is none now.
     pub fn decide(&mut self, seen: &[Seen]) -> Option<usize> {
         let newest = self.newest(seen);
-        let is_fit = |seen: &Seen| matches!(seen, Seen::Writes(era) if *era == newest);
+        self.was_galera |= matches!(newest, Era::Membership(_));
+        let alone = self.was_galera && newest == Era::Plain;
+        let is_fit = |seen: &Seen| matches!(seen, Seen::Writes(era) if *era == newest && !alone);
         for (looks, seen) in self.fit_for.iter_mut().zip(seen) {
             *looks = if is_fit(seen) { looks.saturating_add(1) } else { 0 };
         }
@@ -172,6 +182,13 @@ mod tests {
             assert_eq!(choice.decide(&[member(5), member(5)]), Some(1));
         }
         assert_eq!(choice.decide(&[member(5), member(5)]), Some(0));
+    }
+
+    #[test]
+    fn a_node_that_left_its_cluster_for_repair_is_not_written_to() {
+        let alone: &[Seen] = &[Silent, Seen::Writes(Era::Plain)];
+        let (whole, one) = (&[member(3), member(3)], &[member(4), Seen::Writes(Era::Plain)]);
+        check(&[(whole, Some(0)), (alone, None), (alone, None), (alone, None), (one, Some(0))]);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use super::{Change, Clerk, DeskRefusal, facts, find};
 use crate::domain::books::{Books, Kept};
+use crate::domain::fold::refund;
 use crate::domain::id::{LineId, OrderId, ShipmentId, TrackingNo};
 use crate::domain::money::Quantity;
 use crate::domain::notification::{Event, Facts};
 use crate::domain::order::{Line, OrderEvent, apply};
-use crate::domain::payment::PaymentKind;
 use crate::domain::shipment::{Carrier, PARCELS_MAX, Packed, Shipment};
 use crate::domain::timeline::What;
 
@@ -35,7 +35,7 @@ pub(super) fn ship(
 ) -> Result<Change, DeskRefusal> {
     let order = find(books, clerk, id)?;
     apply(&order.state, OrderEvent::ShipPart, clerk.now)?;
-    if refund_is_open(books, id) {
+    if refund::is_on_its_way_back(books, id) {
         return Err(DeskRefusal::RefundOpen);
     }
     number_is_free(books, id, None, &parcel.number)?;
@@ -61,18 +61,6 @@ pub(super) fn ship(
     after.insert("state".into(), state.into());
     let before = facts([("state", order.state.as_str().into())]);
     Ok(Change { shipment: Some(shipment), ..Change::of(id, before, after) })
-}
-
-/// Whether money that paid the order is on its way back. What a buyer has paid twice is not: the
-/// order is paid all the same.
-fn refund_is_open(books: &Books, id: OrderId) -> bool {
-    let settled = |payment| {
-        let payment = books.payments.get(&payment).map(Kept::get);
-        payment.is_some_and(|payment| payment.kind == PaymentKind::Settled)
-    };
-    let refunds = books.refunds.values().map(Kept::get);
-    let mut open = refunds.filter(|refund| refund.order == id && refund.state.is_open());
-    open.any(|refund| settled(refund.payment))
 }
 
 fn number_is_free(

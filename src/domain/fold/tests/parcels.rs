@@ -30,8 +30,8 @@ fn refused(world: &mut World, act: Act, expected: DeskRefusal) {
 }
 
 fn refund_event(world: &mut World, event: RefundEvent) {
-    let refund = world.refunds().last().map(|refund| (refund.id, refund.order)).unwrap();
-    world.fold(ChangeRefund { refund: refund.0, order: refund.1, event, found: vec![] });
+    let change = ChangeRefund::of(world.refunds().last().unwrap(), event, vec![]);
+    world.fold(change);
 }
 
 #[test]
@@ -213,18 +213,14 @@ fn the_rest_of_what_went_back_by_hand_is_given_back() {
     let refund = world.refunds()[0].clone();
     let event = RefundEvent::Failed { code: "ERROR".into() };
     let found = vec![found_refund("by-hand", 30, true)];
-    world.fold(ChangeRefund { refund: refund.id, order: refund.order, event, found });
+    world.fold(ChangeRefund::of(&refund, event, found));
     assert_eq!(
         (world.refunds()[0].amount, &world.refunds()[0].state),
         (fen(70), &RefundState::Due)
     );
     let change = RefundEvent::Succeeded { at: START };
-    world.fold(ChangeRefund {
-        refund: refund.id,
-        order: refund.order,
-        event: change,
-        found: vec![],
-    });
+    let change = ChangeRefund::of(world.refunds()[0], change, vec![]);
+    world.fold(change);
     assert_eq!((world.state(1001), world.order(1001).refunded), ("refunded", fen(100)));
     check(&world);
 }
@@ -255,6 +251,9 @@ fn only_the_buyer_or_time_receives() {
     let too_early = Receiver::Time { shipped_by: world.now.plus_seconds(-1) };
     assert_eq!(by(&mut world, too_early), Err(ReceiptRefusal::NotYet));
     let in_time = Receiver::Time { shipped_by: world.now };
+    world.acts(refund_order(1001)).unwrap();
+    assert_eq!(by(&mut world, in_time), Err(ReceiptRefusal::RefundOpen));
+    refund_event(&mut world, RefundEvent::Failed { code: "ERROR".into() });
     assert_eq!(by(&mut world, in_time), Ok("completed"));
     assert_eq!(by(&mut world, in_time), Err(TransitionError::AlreadyCompleted.into()));
     assert_eq!(world.timeline(1001).last(), Some(&(What::Completed, "system".to_owned())));

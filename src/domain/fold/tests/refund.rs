@@ -27,7 +27,7 @@ fn shown(world: &World) -> Vec<(RefundKind, String, i64, &'static str)> {
 fn change(world: &mut World, event: RefundEvent, found: Vec<FoundRefund>) -> bool {
     let refunds = world.refunds();
     let refund = refunds.iter().find(|refund| refund.kind == RefundKind::Auto).unwrap();
-    let change = ChangeRefund { refund: refund.id, order: refund.order, event, found };
+    let change = ChangeRefund::of(refund, event, found);
     matches!(world.fold(change), Outcome::RefundChanged(true))
 }
 

@@ -234,8 +234,7 @@ fn a_refund_that_a_later_copy_asked_for_is_found_again() {
     assert_eq!(settlement, Settlement::Surplus(SurplusReason::OrderClosed));
     let refund = world.refunds()[0].clone();
     assert_eq!((world.refunds().len(), refund.kind), (1, RefundKind::Auto), "it is ours");
-    let change =
-        |event| ChangeRefund { refund: refund.id, order: order_id(1001), event, found: Vec::new() };
+    let change = |event| ChangeRefund::of(&refund, event, Vec::new());
     world.fold(change(RefundEvent::ClosedByWechat));
     assert_eq!(world.refunds()[0].out_refund_no.as_str(), "rTX1-2");
     check(&world);
@@ -245,8 +244,8 @@ fn a_refund_that_a_later_copy_asked_for_is_found_again() {
 fn a_refund_counts_when_it_has_succeeded_and_once() {
     let mut world = paid_world();
     world.settled(settle(1001, "TX2", 200));
-    let refund = world.refunds()[0].id;
-    let change = |event| ChangeRefund { refund, order: order_id(1001), event, found: Vec::new() };
+    let refund = world.refunds()[0].clone();
+    let change = |event| ChangeRefund::of(&refund, event, Vec::new());
     let changed = |outcome| matches!(outcome, Outcome::RefundChanged(true));
     assert!(changed(world.fold(change(RefundEvent::Request))));
     assert_eq!(world.order(1001).refunded, Money::ZERO);
@@ -258,6 +257,23 @@ fn a_refund_counts_when_it_has_succeeded_and_once() {
     check(&world);
 }
 
+/// Two workers hear that a number was closed; the second tells it when the first has asked again.
+#[test]
+fn word_about_a_former_number_of_a_refund_is_void() {
+    let mut world = paid_world();
+    world.settled(settle(1001, "TX2", 200));
+    let refund = world.refunds()[0].clone();
+    let change = |event| ChangeRefund::of(&refund, event, Vec::new());
+    world.fold(change(RefundEvent::ClosedByWechat));
+    let next = world.refunds()[0].clone();
+    assert_eq!((next.number, next.out_refund_no.as_str()), (2, "rTX2-2"));
+    for stale in [RefundEvent::ClosedByWechat, RefundEvent::Request, RefundEvent::Abnormal] {
+        assert!(matches!(world.fold(change(stale)), Outcome::RefundChanged(false)));
+    }
+    assert_eq!(*world.refunds()[0], next);
+    check(&world);
+}
+
 #[test]
 fn an_unknown_refund_is_not_changed() {
     let mut world = paid_world();
@@ -265,6 +281,7 @@ fn an_unknown_refund_is_not_changed() {
     let change = ChangeRefund {
         refund,
         order: order_id(1001),
+        number: OutRefundNo::parse("r-1").unwrap(),
         event: RefundEvent::Abnormal,
         found: Vec::new(),
     };

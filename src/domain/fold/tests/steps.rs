@@ -170,8 +170,7 @@ impl Maker {
             }
             Wish::Refund { refund, event } => {
                 let refund = pick(world.books.refunds.values().map(Kept::get), refund)?;
-                ChangeRefund { refund: refund.id, order: refund.order, event, found: Vec::new() }
-                    .into()
+                ChangeRefund::of(refund, event, Vec::new()).into()
             }
             Wish::Incident { transaction } => incident(transaction).into(),
             Wish::SwitchMode { goods } => return Some(switch_mode(world, goods)),
