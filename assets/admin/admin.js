@@ -36,5 +36,10 @@ if (company) {
   const refused = document.getElementById("problems");
   if (known && !refused) company.value = known;
   if (company.selectedIndex < 0) company.selectedIndex = 0;
+  // Another company's name is asked for only where it counts.
+  const other = document.getElementById("other-company");
+  const ask = () => { other.hidden = company.value !== "OTHER"; };
+  company.addEventListener("change", ask);
+  ask();
   form.addEventListener("submit", () => localStorage.setItem("buynow-company", company.value));
 }

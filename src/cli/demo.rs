@@ -145,7 +145,7 @@ fn places(scene: &Scene, config: &Config, password: &SecretString) -> String {
     format!(
         "\n  Try it yourself      {url}/demo\n  \
            The API, to read     {url}/api/docs\n  \
-           Staff and tokens     {url}/admin (log in as {STAFF}, {})\n  \
+           Where staff work     {url}/admin (log in as {STAFF}, {})\n  \
            Metrics              {url}/metrics\n  \
            Simulated WeChat     {sandbox_url}\n  \
            Database             {file}\n\n\

@@ -86,6 +86,27 @@ async fn a_revoked_token_and_one_of_a_disabled_maker_are_dead() {
 }
 
 #[actix_web::test]
+async fn a_form_that_is_sent_twice_makes_one_token() {
+    let app = TestApp::start().await;
+    let boss = Clerk::of(&app, "boss", OWNER).await;
+    let page = boss.get("/admin/tokens").await.expect(200).text;
+    let key = crate::orders::field(&page, "key");
+    let fields = [
+        ("name", "only once"),
+        ("shop", "all"),
+        ("days", "30"),
+        ("rights", "orders.read"),
+        ("key", key.as_str()),
+    ];
+    boss.post("/admin/tokens", &fields).await.expect(200);
+    let twice = boss.post("/admin/tokens", &fields).await.expect(409);
+    assert!(twice.text.contains("这个表单已经提交过"));
+    let page = boss.get("/admin/tokens").await.expect(200).text;
+    assert_eq!(page.matches("only once").count(), 1);
+    app.stop().await;
+}
+
+#[actix_web::test]
 async fn a_token_needs_rights_that_its_maker_holds() {
     let app = TestApp::start().await;
     let boss = Clerk::of(&app, "boss", OWNER).await;

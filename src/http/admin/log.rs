@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::access::{Access, Routes};
 use super::guard::Staff;
 use super::render::{self, Frame};
-use crate::domain::id::WxappId;
+use crate::actors::journal::JournalError;
+use crate::domain::id::{IdempotencyKey, WxappId};
 use crate::domain::staff::{Grants, Right, Scope};
 use crate::http::AppState;
 use crate::http::error::ApiError;
@@ -49,16 +50,22 @@ pub(super) struct Noted {
 
 /// The entry for a change that this caller makes; it belongs into the commit of the change.
 pub(super) async fn entry(app: &AppState, by: &Staff, noted: Noted) -> Result<Write, ApiError> {
-    because(app, by, noted, String::new()).await
+    keyed(app, by, noted, "").await
 }
 
-/// The same with a reason.
-pub(super) async fn because(
+/// The same under the one-time key of a form; an empty one is none. A key that has acted before
+/// makes the journal refuse the whole change.
+pub(super) async fn keyed(
     app: &AppState,
     by: &Staff,
     noted: Noted,
-    reason: String,
+    key: &str,
 ) -> Result<Write, ApiError> {
+    let bad = |_| ApiError::invalid("key", "1 to 64 visible ASCII characters");
+    let key = match key {
+        "" => None,
+        key => Some(IdempotencyKey::parse(key).map_err(bad)?.to_string()),
+    };
     let entry = Entry {
         id: app.ids.draw_one().await.map_err(ApiError::unavailable)?,
         who: Some(by.id()),
@@ -67,9 +74,18 @@ pub(super) async fn because(
         about: noted.about,
         before: noted.before,
         after: noted.after,
-        reason,
+        key,
     };
     Ok(log::entry(app.readers.backend(), entry, app.clock.now()))
+}
+
+/// Writes a keyed change. `false`: the form was sent before, and nothing has changed.
+pub(super) async fn once(app: &AppState, write: Write) -> Result<bool, ApiError> {
+    match app.journal.write(write).await {
+        Ok(()) => Ok(true),
+        Err(JournalError::Refused) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Roles as entries and programs name them: mini-program id, or `all`, to role.

@@ -254,6 +254,7 @@ fn refusal_page(
     let t = tongue.texts();
     let text = match refusal.code() {
         Code::NotFound => t.not_found,
+        Code::IdempotencyConflict => t.sent_before,
         Code::Forbidden => t.not_allowed,
         Code::InvalidRequest | Code::TooLarge => t.not_valid,
         Code::Busy | Code::Unavailable | Code::RateLimited => t.unavailable,

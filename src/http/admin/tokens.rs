@@ -17,7 +17,7 @@ use super::log::{self, Noted};
 use super::render::{self, Frame, Trouble};
 use crate::domain::id::WxappId;
 use crate::domain::staff::{Right, Scope};
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, Code};
 use crate::http::extract::{Json, text};
 use crate::http::openapi::Refusals;
 use crate::http::shop::views::time;
@@ -50,7 +50,12 @@ pub struct NewToken {
     days: i64,
 }
 
-async fn add(app: &AppState, by: &Staff, new: NewToken) -> Result<(AdminToken, String), ApiError> {
+async fn add(
+    app: &AppState,
+    by: &Staff,
+    new: NewToken,
+    key: &str,
+) -> Result<(AdminToken, String), ApiError> {
     let scope = scope(app, &new.shop).await?;
     let rights = rights(by, &new.rights, scope)?;
     if !(1..=DAYS_MAX).contains(&new.days) {
@@ -75,9 +80,11 @@ async fn add(app: &AppState, by: &Staff, new: NewToken) -> Result<(AdminToken, S
         before: json!({}),
         after: facts(&token),
     };
-    let entry = log::entry(app, by, noted).await?;
-    app.journal.write(write.then(entry)).await?;
-    Ok((token, value))
+    let entry = log::keyed(app, by, noted, key).await?;
+    match log::once(app, write.then(entry)).await? {
+        true => Ok((token, value)),
+        false => Err(ApiError::new(Code::IdempotencyConflict)),
+    }
 }
 
 async fn scope(app: &AppState, shop: &str) -> Result<Scope, ApiError> {
@@ -160,6 +167,7 @@ struct TokensPage {
     rights: Vec<Right>,
     /// The value of the token that was just made.
     made: Option<String>,
+    key: String,
 }
 
 async fn tokens_page(
@@ -175,6 +183,7 @@ async fn tokens_page(
         shops: wxapps::names(&app.readers).await?,
         rights: Right::ALL.iter().filter(held).copied().collect(),
         made,
+        key: auth::new_token(),
     })
 }
 
@@ -208,10 +217,10 @@ async fn add_form(app: Data<AppState>, staff: Staff, form: Form) -> Result<HttpR
         days: form.value("days").parse().unwrap_or(0),
     };
     let frame = Frame::of(&staff, "tokens");
-    match add(&app, &staff, new).await {
+    match add(&app, &staff, new, form.value("key")).await {
         // Shown in the answer itself: it is nowhere to be read again.
         Ok((_, value)) => render::page(&tokens_page(&app, &staff, frame, Some(value)).await?),
-        Err(error) if error.code() == crate::http::error::Code::InvalidRequest => {
+        Err(error) if error.code() == Code::InvalidRequest => {
             let field = error.detail("field");
             let t = frame.t;
             let text = match field.as_str() {
@@ -289,7 +298,7 @@ pub async fn add_json(
     staff: Staff,
     Json(new): Json<NewToken>,
 ) -> Result<web::Json<TokenView>, ApiError> {
-    let (token, value) = add(&app, &staff, new).await?;
+    let (token, value) = add(&app, &staff, new, "").await?;
     Ok(web::Json(TokenView::new(token, Some(value))))
 }
 

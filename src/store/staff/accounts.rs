@@ -137,7 +137,7 @@ fn noted(id: i64, member: StaffId, what: &'static str, after: Value) -> Entry {
         about: About::staff(member),
         before: json!({}),
         after,
-        reason: String::new(),
+        key: None,
     }
 }
 

@@ -39,8 +39,14 @@ pub struct Entry {
     pub about: About,
     pub before: Value,
     pub after: Value,
-    pub reason: String,
+    /// The one-time key of the form: of two entries with one key of one person, the second is
+    /// refused, and the change with it.
+    pub key: Option<String>,
 }
+
+/// What stands where the desk's own entries have the hash of what was asked: a key of ours is no
+/// key of the desk.
+const NOT_OF_THE_DESK: &str = "site";
 
 /// What an entry is about: a kind of at most 16 characters, and the id of one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +75,9 @@ pub fn entry(backend: DbBackend, entry: Entry, now: Timestamp) -> Write {
         subject_id: entry.about.1,
         before_json: entry.before.to_string(),
         after_json: entry.after.to_string(),
-        reason: entry.reason,
-        form_key: None,
-        request_hash: None,
+        reason: String::new(),
+        request_hash: entry.key.as_ref().map(|_| NOT_OF_THE_DESK.to_owned()),
+        form_key: entry.key,
         created_at: now.as_millis(),
     };
     Write::one(Entity::insert(row.into_active_model()).build(backend))

@@ -13,6 +13,7 @@ use crate::domain::staff::Right;
 use crate::http::AppState;
 use crate::http::admin::guard::Staff;
 use crate::http::admin::render::{self, Frame, Trouble};
+use crate::http::auth;
 use crate::http::error::ApiError;
 use crate::http::openapi::Refusals;
 use crate::http::page;
@@ -90,6 +91,8 @@ struct OrdersPage {
     quick: [Quick; 5],
     views: Vec<View>,
     people: bool,
+    /// For the form that keeps the filter.
+    key: String,
 }
 
 impl OrdersPage {
@@ -132,6 +135,7 @@ async fn list_page(
         ],
         views: views::of(&app.readers, staff.id(), shop).await?,
         people: staff.may_here(Right::PersonalData),
+        key: auth::new_token(),
         frame,
         wanted,
     })

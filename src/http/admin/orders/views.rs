@@ -55,7 +55,7 @@ fn shop(staff: &Staff) -> Result<WxappId, ApiError> {
     Ok(staff.shop()?.wxapp.id)
 }
 
-async fn keep(app: &AppState, staff: &Staff, new: NewView) -> Result<View, ApiError> {
+async fn keep(app: &AppState, staff: &Staff, new: NewView, key: &str) -> Result<View, ApiError> {
     let name = text("name", &new.name, 1, 32)?;
     // Only what is a filter, in the one way to write it.
     let wanted = Wanted { done: String::new(), ..Wanted::parse(&new.query)? };
@@ -70,10 +70,12 @@ async fn keep(app: &AppState, staff: &Staff, new: NewView) -> Result<View, ApiEr
     let id = app.ids.draw_one().await.map_err(ApiError::unavailable)?;
     let view = View { id, name, query };
     let after = json!({"name": view.name, "query": view.query});
-    let entry = entry(app, staff, "keep_view", [json!({}), after]).await?;
+    let about = About::staff(staff.id());
+    let noted = Noted { what: "keep_view", about, before: json!({}), after };
+    let entry = log::keyed(app, staff, noted, key).await?;
     let (backend, now) = (app.readers.backend(), app.clock.now());
     let write = views::insert(backend, (staff.id(), shop), &view, now);
-    app.journal.write(write.then(entry)).await?;
+    log::once(app, write.then(entry)).await?;
     Ok(view)
 }
 
@@ -83,18 +85,11 @@ async fn forget(app: &AppState, staff: &Staff, id: i64) -> Result<(), ApiError> 
     let view = own.iter().find(|view| view.id == id);
     let view = view.ok_or_else(|| ApiError::not_found("id"))?;
     let before = json!({"name": view.name, "query": view.query});
-    let entry = entry(app, staff, "forget_view", [before, json!({})]).await?;
+    let about = About::staff(staff.id());
+    let noted = Noted { what: "forget_view", about, before, after: json!({}) };
+    let entry = log::entry(app, staff, noted).await?;
     let write = views::delete(app.readers.backend(), staff.id(), shop, id);
     Ok(app.journal.write(write.then(entry)).await?)
-}
-
-async fn entry(
-    app: &AppState,
-    staff: &Staff,
-    what: &'static str,
-    [before, after]: [serde_json::Value; 2],
-) -> Result<crate::store::Write, ApiError> {
-    log::entry(app, staff, Noted { what, about: About::staff(staff.id()), before, after }).await
 }
 
 /// The filters that the token's maker has kept.
@@ -118,7 +113,7 @@ pub async fn keep_view(
     staff: Staff,
     Json(new): Json<NewView>,
 ) -> Result<web::Json<ViewJson>, ApiError> {
-    Ok(web::Json(keep(&app, &staff, new).await?.into()))
+    Ok(web::Json(keep(&app, &staff, new, "").await?.into()))
 }
 
 /// Deletes a filter.
@@ -143,7 +138,7 @@ pub async fn keep_form(
     let new =
         NewView { name: form.value("name").to_owned(), query: form.value("query").to_owned() };
     let place = format!("/admin/shops/{}/orders", shop(&staff)?);
-    match keep(&app, &staff, new).await {
+    match keep(&app, &staff, new, form.value("key")).await {
         Ok(view) => Ok(render::see(&format!("{place}?{}", joined(&view.query, "done=saved")))),
         Err(error) if error.code() == Code::LimitExceeded => {
             Ok(render::see(&format!("{place}?done=views_full")))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::ToSchema;
 
 use crate::actors::journal::JournalError;
@@ -165,6 +166,7 @@ pub async fn set_roles(
     id: StaffId,
     roles: &BTreeMap<String, String>,
 ) -> Result<(), Failure> {
+    let _turn = turn().await?;
     let member = below(app, by, id).await?;
     let grants = grants(app, roles).await?;
     may_give(by, &grants)?;
@@ -185,6 +187,7 @@ pub async fn set_state(
     id: StaffId,
     active: bool,
 ) -> Result<(), Failure> {
+    let _turn = turn().await?;
     let member = below(app, by, id).await?;
     if !active {
         one_owner_stays(app, &member).await?;
@@ -269,6 +272,13 @@ async fn below(app: &AppState, by: &Staff, id: StaffId) -> Result<Member, Failur
         Ok(()) => Ok(member),
         Err(_) => Err(Failure::Refused(Refusal::NotAbove)),
     }
+}
+
+/// Changes of who is an owner are made one after another, or two owners could end each other.
+/// Several processes each have their own turn: that is a bound, not a proof.
+async fn turn() -> Result<SemaphorePermit<'static>, ApiError> {
+    static TURN: Semaphore = Semaphore::const_new(1);
+    TURN.acquire().await.map_err(ApiError::internal)
 }
 
 async fn one_owner_stays(app: &AppState, member: &Member) -> Result<(), Failure> {

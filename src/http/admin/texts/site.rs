@@ -141,6 +141,7 @@ texts! {
     // Refusals.
     not_found "页面不存在" "There is no such page";
     not_allowed "没有权限执行此操作" "You are not allowed to do this";
+    sent_before "这个表单已经提交过，没有重复执行" "This form was sent before; nothing was done twice";
     form_expired "页面已过期，请刷新后重试" "This page has expired; load it again and retry";
     unavailable "服务暂时不可用，请稍后重试" "Not available, please try again";
     not_valid "填写的内容有误" "Something you gave is not valid";
