@@ -74,8 +74,8 @@ impl Database {
         static MARIADB: OnceLock<Option<Server>> = OnceLock::new();
         match self {
             Self::Sqlite => None,
-            Self::Postgres => POSTGRES.get_or_init(Postgres::start).as_ref(),
-            Self::Mariadb => MARIADB.get_or_init(Mariadb::start).as_ref(),
+            Self::Postgres => POSTGRES.get_or_init(Postgres::start_large).as_ref(),
+            Self::Mariadb => MARIADB.get_or_init(Mariadb::start_large).as_ref(),
         }
     }
 

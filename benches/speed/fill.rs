@@ -93,9 +93,15 @@ pub async fn fill(place: &Place, filling: Filling) {
         place.execute(&db, sql).await;
     }
     place.execute(&db, "DROP TABLE bench_n").await;
-    if place.database == Database::Postgres {
-        // Its own housekeeping would do so within a minute.
-        place.execute(&db, "ANALYZE").await;
+    // Their own housekeeping would do so within a minute.
+    match place.database {
+        Database::Sqlite => {}
+        Database::Postgres => place.execute(&db, "ANALYZE").await,
+        Database::Mariadb => {
+            let tables = "\"order\", order_goods, order_address, stock_entry, payment_attempt, \
+                          payment, notification, sku, goods, user_address";
+            place.execute(&db, &format!("ANALYZE TABLE {tables}")).await;
+        }
     }
     db.close().await.unwrap();
 }

@@ -158,6 +158,8 @@ const INDEXES: &[(&str, &str, &[&str])] = &[
     ("order_address_wxapp_id_phone_idx", "order_address", &["wxapp_id", "phone"]),
     ("payment_wxapp_id_transaction_id_idx", "payment", &["wxapp_id", "transaction_id"]),
     ("refund_wxapp_id_state_order_id_idx", "refund", &["wxapp_id", "state", "order_id"]),
+    // For the notifier, which sends one message to a buyer at a time.
+    ("notification_user_id_state_idx", "notification", &["user_id", "state"]),
     ("incident_wxapp_id_state_id_idx", "incident", &["wxapp_id", "state", "id"]),
 ];
 

@@ -88,13 +88,19 @@ const UNANSWERED: &str = "unanswered";
 const UNREADABLE: &str = "unreadable";
 
 fn is_due(now: Timestamp) -> Condition {
-    let waiting = Condition::all()
+    Condition::any().add(waits(now)).add(is_forgotten(now))
+}
+
+fn waits(now: Timestamp) -> Condition {
+    Condition::all()
         .add(notification::Column::State.eq("waiting"))
-        .add(notification::Column::NextAt.lte(now.as_millis()));
-    let forgotten = Condition::all()
+        .add(notification::Column::NextAt.lte(now.as_millis()))
+}
+
+fn is_forgotten(now: Timestamp) -> Condition {
+    Condition::all()
         .add(notification::Column::State.eq("sending"))
-        .add(notification::Column::ClaimUntil.lt(now.as_millis()));
-    Condition::any().add(waiting).add(forgotten)
+        .add(notification::Column::ClaimUntil.lt(now.as_millis()))
 }
 
 /// Holds where nobody is sending another message to the same buyer: WeChat takes one at a time
@@ -121,19 +127,26 @@ pub async fn due(
     now: Timestamp,
     limit: u64,
 ) -> Result<Vec<NotificationId>, StoreError> {
-    let ids: Vec<i64> = notification::Entity::find()
-        .select_only()
-        .column(notification::Column::Id)
-        .filter(is_due(now))
-        .filter(buyer_is_free(now))
-        .order_by_asc(notification::Column::NextAt)
-        .limit(limit)
-        .into_tuple()
-        .all(readers.db())
-        .await?;
+    // Two questions, as no index answers both.
+    let mut found = Vec::new();
+    for due in [waits(now), is_forgotten(now)] {
+        let ids: Vec<(i64, i64)> = notification::Entity::find()
+            .select_only()
+            .columns([notification::Column::NextAt, notification::Column::Id])
+            .filter(due)
+            .filter(buyer_is_free(now))
+            .order_by_asc(notification::Column::NextAt)
+            .limit(limit)
+            .into_tuple()
+            .all(readers.db())
+            .await?;
+        found.extend(ids);
+    }
+    found.sort_unstable();
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let parse =
-        |id| NotificationId::parse(id).map_err(|error| StoreError::row("notification", error));
-    Ok(readable(ids.into_iter().map(parse)))
+        |(_, id)| NotificationId::parse(id).map_err(|error| StoreError::row("notification", error));
+    Ok(readable(found.into_iter().map(parse)))
 }
 
 /// Claims messages for one sender until a deadline. A claim that has run out is one whose answer

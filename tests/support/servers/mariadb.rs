@@ -12,6 +12,7 @@ pub(super) const VARIABLE: &str = "BUYNOW_TEST_MARIADB";
 const CONNECTIONS_MAX: u16 = 300;
 /// For files that will be thrown away: no system call that waits for the disk.
 const WITHOUT_SYNC: [&str; 2] = ["--debug-no-sync", "--innodb-flush-method=nosync"];
+const LARGE: &[&str] = &["--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M"];
 const LOG_SIZE: &str = "--innodb-log-file-size=32M";
 
 /// Starts MariaDB servers.
@@ -23,7 +24,16 @@ impl Mariadb {
         Self::start_with(Durability::Full)
     }
 
+    /// One that keeps what it commits, with memory and log as for a shop that is busy.
+    pub fn start_large() -> Option<Server> {
+        Self::start_as(Durability::Full, LARGE)
+    }
+
     pub fn start_with(durability: Durability) -> Option<Server> {
+        Self::start_as(durability, &["--innodb-buffer-pool-size=64M", LOG_SIZE])
+    }
+
+    fn start_as(durability: Durability, memory: &'static [&'static str]) -> Option<Server> {
         if let Some(existing) = Server::existing(VARIABLE) {
             return Some(existing);
         }
@@ -35,7 +45,7 @@ impl Mariadb {
         let folder = run_as.folder();
         let files = folder.path().join("data");
         init(run_as, &install, &files);
-        let recipe = MariadbRecipe { run_as, mariadbd, files, durability };
+        let recipe = MariadbRecipe { run_as, mariadbd, files, durability, memory };
         Some(Server::start(VARIABLE, folder, recipe))
     }
 }
@@ -58,6 +68,7 @@ struct MariadbRecipe {
     mariadbd: PathBuf,
     files: PathBuf,
     durability: Durability,
+    memory: &'static [&'static str],
 }
 
 impl Recipe for MariadbRecipe {
@@ -75,9 +86,8 @@ impl Recipe for MariadbRecipe {
             &format!("--port={port}"),
             &format!("--max-connections={CONNECTIONS_MAX}"),
             "--performance-schema=OFF",
-            "--innodb-buffer-pool-size=64M",
-            LOG_SIZE,
         ]);
+        command.args(self.memory);
         if self.durability == Durability::None {
             command.args(WITHOUT_SYNC);
             command.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"]);

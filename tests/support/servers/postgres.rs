@@ -11,6 +11,8 @@ pub(super) const VARIABLE: &str = "BUYNOW_TEST_POSTGRES";
 /// Connections that all tests of a binary together may have; each shop takes a handful.
 const CONNECTIONS_MAX: u16 = 300;
 
+const LARGE: &[&str] = &["shared_buffers=512MB", "max_wal_size=4GB"];
+
 /// Starts PostgreSQL servers.
 pub struct Postgres;
 
@@ -20,7 +22,16 @@ impl Postgres {
         Self::start_with(Durability::Full)
     }
 
+    /// One that keeps what it commits, with memory and log as for a shop that is busy.
+    pub fn start_large() -> Option<Server> {
+        Self::start_as(Durability::Full, LARGE)
+    }
+
     pub fn start_with(durability: Durability) -> Option<Server> {
+        Self::start_as(durability, &[])
+    }
+
+    fn start_as(durability: Durability, further: &'static [&'static str]) -> Option<Server> {
         if let Some(existing) = Server::existing(VARIABLE) {
             return Some(existing);
         }
@@ -32,7 +43,7 @@ impl Postgres {
         };
         let folder = run_as.folder();
         let files = folder.path().join("data");
-        let recipe = PostgresRecipe { run_as, postgres, files, durability, further: &[] };
+        let recipe = PostgresRecipe { run_as, postgres, files, durability, further };
         recipe.init(&initdb, folder.path());
         Some(Server::start(VARIABLE, folder, recipe))
     }
