@@ -91,6 +91,11 @@ impl Browser {
         }
     }
 
+    /// Waits for a page that has this.
+    pub async fn is_there(&self, css: &str) {
+        self.find(css).await;
+    }
+
     /// Waits for a page that shows this text: without script, the driver does not wait by itself.
     #[track_caller]
     pub fn shows(&self, css: &str, text: &str) -> impl Future<Output = ()> {
@@ -147,12 +152,21 @@ impl Browser {
         text.as_str().unwrap().to_owned()
     }
 
-    /// The id of what has the focus.
-    pub async fn focus(&self) -> String {
-        let active = self.get("/element/active").await;
-        let element = active[ELEMENT].as_str().unwrap().to_owned();
-        let id = self.get(&format!("/element/{element}/attribute/id")).await;
-        id.as_str().unwrap_or_default().to_owned()
+    /// Waits until what has this id has the focus: pages move it after they are there.
+    #[track_caller]
+    pub fn focuses(&self, id: &str) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let begun = Instant::now();
+            loop {
+                let script = "return document.activeElement ? document.activeElement.id : ''";
+                let focus = self.runs(script).await;
+                if focus == id {
+                    return;
+                }
+                assert!(begun.elapsed() < PAGE_WAIT, "at {caller}: {focus} has the focus");
+            }
+        }
     }
 
     pub async fn runs(&self, script: &str) -> Value {

@@ -103,15 +103,18 @@ async fn all_pages_are_fine(language: &str) {
     log_in(&browser, "boss").await;
     browser.goto("/admin/me").await;
     browser.click(&format!("button[name=language][value={language}]")).await;
+    browser.is_there(".notice").await;
     for place in places {
         is_fine(&browser, &place).await;
     }
     browser.goto("/admin/shops/10001/incidents").await;
     browser.click("tbody a").await;
+    browser.is_there("#facts-heading").await;
     let incident = browser.place().await;
     is_fine(&browser, &incident).await;
     browser.goto("/admin/people").await;
     browser.click("tbody a").await;
+    browser.is_there("#state-heading").await;
     let person = browser.place().await;
     is_fine(&browser, &person).await;
     let said = browser.runs("return document.documentElement.lang").await;
@@ -141,12 +144,12 @@ async fn a_refused_form_is_fine_and_says_where_to_look() {
     log_in(&browser, "boss").await;
     browser.goto(&format!("{ORDERS}/{order}")).await;
     browser.enters("#number", "bad number").await;
+    browser.focuses("problems").await;
     browser.runs(AXE).await;
     for scheme in ["light", "dark"] {
         browser.screen(390, scheme).await;
         assert_eq!(violations(&browser, ALL_RULES).await, [""; 0], "{scheme}");
     }
-    assert_eq!(browser.focus().await, "problems");
     let title = browser.runs("return document.title").await;
     assert!(title.as_str().unwrap().starts_with("有问题"), "{title}");
     app.stop().await;

@@ -23,6 +23,7 @@ pub async fn log_in(browser: &Browser, login: &str) {
     browser.goto("/admin/login").await;
     browser.types("#login", login).await;
     browser.enters("#password", PASSWORD).await;
+    browser.shows(".me", &login.to_uppercase()).await;
 }
 
 async fn state(shopper: &Shopper, order: i64) -> String {
@@ -40,16 +41,17 @@ async fn a_packer_finds_and_ships_an_order_by_keyboard_alone() {
     log_in(&browser, "packer").await;
     assert_eq!(browser.place().await, ORDERS, "the day begins with the orders");
     browser.keys("/").await;
-    assert_eq!(browser.focus().await, "q");
+    browser.focuses("q").await;
     browser.enters("#q", &one.order_no()).await;
+    browser.shows("h1", &one.order_no()).await;
     assert_eq!(browser.place().await, format!("{ORDERS}/{}", one.order_id()));
     browser.enters("#number", "7.3E+13").await;
-    assert_eq!(browser.focus().await, "problems", "the summary is where one goes on");
+    browser.focuses("problems").await;
     browser.click("#problems a").await;
-    assert_eq!(browser.focus().await, "number");
+    browser.focuses("number").await;
     browser.runs("document.querySelector('#number').value = ''").await;
     browser.enters("#number", "SF1234567890").await;
-    assert!(browser.text(".notice").await.contains("已发货"));
+    browser.shows(".notice", "已发货").await;
     assert_eq!(state(&alice, one.order_id()).await, "shipped");
     assert_eq!(browser.complaints().await, [""; 0]);
     app.audit_is_clean().await;
@@ -70,7 +72,7 @@ async fn what_a_packer_may_not_do_is_not_shown_and_is_refused_in_words() {
     assert_eq!(links.await, 0);
     for place in [format!("{ORDERS}/{order}/refund"), "/admin/people".to_owned()] {
         browser.goto(&place).await;
-        assert!(browser.text("h1").await.contains("没有权限"), "{place}");
+        browser.shows("h1", "没有权限").await;
     }
     assert_eq!(browser.complaints().await, [""; 0]);
     app.stop().await;
@@ -143,7 +145,7 @@ async fn what_a_buyer_typed_runs_nothing() {
     assert!(browser.text(".remark").await.contains("onerror"), "it is shown as it was typed");
     browser.goto(&format!("{ORDERS}/{}", placed.order_id())).await;
     browser.click("form[action$='/reveal'] button").await;
-    assert!(browser.text(".address").await.contains("onerror"));
+    browser.shows(".address", "onerror").await;
     assert_ne!(browser.runs("return document.title").await, "caught");
     assert_eq!(browser.complaints().await, [""; 0]);
     app.stop().await;
