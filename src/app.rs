@@ -27,6 +27,7 @@ use crate::domain::id::{InvalidId, WxappId};
 use crate::domain::money::Money;
 use crate::domain::notification::{Event, MessageTemplate, TemplateKind, Templates};
 use crate::domain::price::FreightPolicy;
+use crate::http::admin::AdminState;
 use crate::http::demo::DemoPage;
 use crate::http::{self, AppState, Parts};
 use crate::sandbox::{Sandbox, SandboxApp, SandboxConfig, SandboxHandle, SandboxTemplate};
@@ -126,12 +127,15 @@ impl App {
             None => None,
         };
         let public_url = config.public_url(address.port());
+        let public_url_of_site = public_url.clone();
         let settings = engine_settings(&config, &options, sandbox.as_ref(), public_url);
         let clock = options.clock;
-        let engine = Engine::start(settings, readers.clone(), sealer, clock.clone()).await?;
+        let engine =
+            Engine::start(settings, readers.clone(), sealer.clone(), clock.clone()).await?;
         let (ready, is_ready) = watch::channel(true);
         let shutdown = Duration::from_secs(config.server.shutdown_seconds);
         let workers = config.server.workers;
+        let site = Data::new(AdminState::new(sealer.clone(), &public_url_of_site));
         let state = Data::new(AppState::new(Parts {
             config: Arc::new(config),
             clock,
@@ -143,7 +147,7 @@ impl App {
             alive: engine.alive.clone(),
             metrics,
         }));
-        let server = serve(state, demo, listener, workers, shutdown)?;
+        let server = serve(state, site, demo, listener, workers, shutdown)?;
         let url = format!("http://{address}");
         Ok(Self { engine, readers, sandbox, url, ready, server, shutdown, _lock: lock })
     }
@@ -420,6 +424,7 @@ async fn demo_page(
 
 fn serve(
     state: Data<AppState>,
+    site: Data<AdminState>,
     demo: Option<DemoPage>,
     listener: TcpListener,
     workers: usize,
@@ -428,7 +433,7 @@ fn serve(
     http::keep_tidy(state.clone());
     let app = move || {
         let demo = demo.clone();
-        http::app(state.clone())
+        http::app(state.clone(), site.clone())
             .configure(|routes| demo.into_iter().for_each(|demo| demo.add_to(routes)))
     };
     let mut server = HttpServer::new(app).disable_signals().shutdown_timeout(shutdown.as_secs());

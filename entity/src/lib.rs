@@ -3,6 +3,11 @@
 //! Money is integer fen, times are UTC milliseconds, weights are grams; every row belongs to a
 //! mini-program (`wxapp_id`). What the values of a state column mean is decided in `domain`.
 
+pub mod admin_grant;
+pub mod admin_session;
+pub mod admin_token;
+pub mod admin_user;
+pub mod admin_view;
 pub mod audit_entry;
 pub mod batch_marker;
 pub mod category;

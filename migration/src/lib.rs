@@ -10,6 +10,7 @@ mod m20261125_000004_create_messages;
 mod m20261125_000005_create_housekeeping;
 mod m20261125_000006_create_work_claims;
 mod m20261125_000010_add_order_life;
+mod m20261125_000011_create_staff;
 mod steps;
 
 pub struct Migrator;
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000005_create_housekeeping::Migration),
             Box::new(m20261125_000006_create_work_claims::Migration),
             Box::new(m20261125_000010_add_order_life::Migration),
+            Box::new(m20261125_000011_create_staff::Migration),
         ]
     }
 }

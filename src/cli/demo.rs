@@ -14,6 +14,7 @@ use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
+use super::admin::made_password;
 use super::migrate::url_of;
 use super::seed::SAMPLES;
 use super::{DemoArgs, serve};
@@ -21,8 +22,11 @@ use crate::app::{App, AppError, Options};
 use crate::clock::Clock;
 use crate::config::{Config, Log, Security, Server, Wechat, Wxapp};
 use crate::domain::id::WxappId;
+use crate::domain::staff::{Grants, Role, Scope};
 use crate::store::db::{self, ServeLockError};
 use crate::store::seed::{self, SeedFile, Seeded};
+use crate::store::staff::accounts::{AccountError, Accounts, NewAccount};
+use crate::store::staff::password;
 use crate::telemetry;
 use purchase::{Purchase, Scene};
 
@@ -48,7 +52,8 @@ pub(super) async fn run(config: Config, arguments: DemoArgs) -> anyhow::Result<E
     let scene = Scene { url, sandbox_url, wxapp, readers, goods };
     let verified = Purchase::new(&scene).make().await;
     if !arguments.exit {
-        println!("{}", places(&scene, &config));
+        let password = staff_account(&config).await?;
+        println!("{}", places(&scene, &config, &password));
         stop.await;
     }
     drop(finish);
@@ -108,18 +113,44 @@ async fn load_samples(config: &Config) -> anyhow::Result<Seeded> {
     seed::seed_url(url, wxapp, &file, now).await.context("cannot load the sample goods")
 }
 
+/// The log-in of the demo's admin site.
+const STAFF: &str = "demo";
+
+/// An owner's account for the admin site, with a password of this run: there is none that others
+/// could know.
+async fn staff_account(config: &Config) -> anyhow::Result<SecretString> {
+    let password = made_password();
+    let hash = password::hash(&password)?;
+    let accounts = Accounts::open(config.database.url.expose_secret()).await?;
+    let now = Clock::system().now();
+    let account = NewAccount {
+        login: STAFF.to_owned(),
+        name: STAFF.to_owned(),
+        password_hash: hash.clone(),
+        grants: Grants([(Scope::All, Role::Owner)].into()),
+    };
+    match accounts.create(account, now).await {
+        Err(AccountError::Taken(_)) => accounts.set_password(STAFF, hash, now).await?,
+        made => made?,
+    }
+    accounts.close().await?;
+    Ok(password)
+}
+
 /// Where to go on from here.
-fn places(scene: &Scene, config: &Config) -> String {
+fn places(scene: &Scene, config: &Config, password: &SecretString) -> String {
     let Scene { url, sandbox_url, .. } = scene;
     let database = config.database.shown();
     let file = Path::new(database.trim_start_matches("sqlite://")).display();
     format!(
         "\n  Try it yourself      {url}/demo\n  \
            The API, to read     {url}/api/docs\n  \
+           Where staff work     {url}/admin (log in as {STAFF}, {})\n  \
            Metrics              {url}/metrics\n  \
            Simulated WeChat     {sandbox_url}\n  \
            Database             {file}\n\n\
-         Ctrl-C ends it."
+         Ctrl-C ends it.",
+        password.expose_secret()
     )
 }
 

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 the command did its work and found something wrong (audit, `demo --exit`);
 //! 2 it could not be done, with one line on standard error that says why.
 
+mod admin;
 mod audit;
 mod backup;
 mod config;
@@ -77,6 +78,9 @@ enum Command {
     /// Goods and SKUs are known by their codes, so loading twice changes nothing. Prints the ids
     /// as JSON. A running server shows them within a second.
     Seed(seed::SeedArgs),
+    /// Accounts of the admin site
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Try to break it: a shop under load, faults and crashes, and a memory of what it promised
     ///
     /// Runs a whole shop with a simulated WeChat on an empty database, for minutes or for days:
@@ -137,6 +141,7 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
         Command::Backup(arguments) => system.block_on(backup::back_up(config, arguments)),
         Command::Restore(arguments) => system.block_on(backup::restore(config, arguments)),
         Command::Seed(arguments) => system.block_on(seed::run(config, arguments)),
+        Command::Admin(command) => system.block_on(admin::run(config, command)),
         Command::Soak(arguments) => system.block_on(soak::run(config, arguments)),
         Command::Config(config::ConfigCommand::Check) => Ok(config::check(&config)),
     }

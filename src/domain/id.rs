@@ -76,7 +76,7 @@ numeric_id! {
     IncidentId,
     /// A parcel (发货单).
     ShipmentId,
-    /// Somebody who works for the shop (员工).
+    /// Somebody who works for the shop (店员).
     StaffId,
     /// An entry of an order's timeline (订单动态).
     HappeningId,

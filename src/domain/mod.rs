@@ -20,6 +20,7 @@ pub mod order;
 pub mod payment;
 pub mod price;
 pub mod shipment;
+pub mod staff;
 pub mod stock;
 pub mod time;
 pub mod timeline;

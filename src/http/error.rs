@@ -179,6 +179,11 @@ impl ApiError {
         self.code
     }
 
+    /// What was added under this key, if it is a text; else nothing.
+    pub fn detail(&self, key: &str) -> String {
+        self.detail.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
     /// The problem as it goes over the wire.
     pub fn problem(&self, language: Language) -> Problem {
         let Sent { kind, title, status, code, message, detail } = self.sent(language);

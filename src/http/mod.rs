@@ -5,6 +5,7 @@
 //! test.
 
 pub mod access_log;
+pub mod admin;
 pub mod auth;
 pub mod callback;
 pub mod client_address;
@@ -38,6 +39,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Readers;
 use crate::store::ids::Ids;
+use admin::AdminState;
 use error::ApiError;
 use limits::Limits;
 use refreshes::Refreshes;
@@ -136,6 +138,7 @@ pub fn keep_tidy(state: Data<AppState>) {
 /// The whole application: routes within their middleware, the outermost last.
 pub fn app(
     state: Data<AppState>,
+    site: Data<AdminState>,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -151,6 +154,7 @@ pub fn app(
         .app_data(state.clone())
         .app_data(Data::from(limits))
         .service(api)
+        .configure(|config| admin::configure(config, site))
         .configure(callback::routes)
         .configure(health::routes)
         .configure(openapi::routes)

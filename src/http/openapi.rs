@@ -18,7 +18,9 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// The whole contract as an OpenAPI 3.1 document.
 pub fn document() -> utoipa::openapi::OpenApi {
-    ApiDoc::openapi()
+    let mut document = ApiDoc::openapi();
+    document.merge(super::admin::openapi::document());
+    document
 }
 
 /// How every call may refuse.
@@ -55,7 +57,8 @@ impl Modify for Security {
         description = "The shop of a WeChat mini-program. Ids are numbers below 2^53, money is \
             integer fen, times are RFC 3339 in UTC; unknown request fields are refused. The \
             header `X-WX-APPID` names the mini-program; it may be left out while the server has \
-            only one. `Accept-Language: en` asks for English messages."
+            only one. `Accept-Language: en` asks for English messages. `/api/admin/v1` is for programs \
+            of the staff, with tokens of their own."
     ),
     paths(
         shop::session::log_in,

@@ -30,6 +30,7 @@ pub mod seal;
 pub mod seed;
 pub mod servers;
 mod shipments;
+pub mod staff;
 pub mod stock;
 pub mod wxapps;
 

@@ -2,7 +2,10 @@
 
 use entity::wxapp::{ActiveModel, Column, Entity, Model};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
+};
 use secrecy::SecretString;
 
 use super::db::{Readers, StoreError};
@@ -66,6 +69,19 @@ impl From<sea_orm::DbErr> for WxappError {
 pub async fn all(readers: &Readers, sealer: &Sealer) -> Result<Vec<Wxapp>, WxappError> {
     let rows = Entity::find().all(readers.db()).await?;
     rows.into_iter().map(|row| open(row, sealer)).collect()
+}
+
+/// Ids and names of all mini-programs, by id.
+pub async fn names(readers: &Readers) -> Result<Vec<(WxappId, String)>, StoreError> {
+    let rows: Vec<(i64, String)> = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Name])
+        .order_by_asc(Column::Id)
+        .into_tuple()
+        .all(readers.db())
+        .await?;
+    let id = |id| WxappId::parse(id).map_err(|error| StoreError::row("wxapp", error));
+    rows.into_iter().map(|(number, name)| Ok((id(number)?, name))).collect()
 }
 
 /// One mini-program by its appid.

@@ -248,7 +248,7 @@ pub(super) async fn try_call(
     thread_local! {
         /// No limit of connections: a crowd really comes at once. None is kept for as long as the
         /// server keeps it, or it would be closed under a request.
-        static CLIENT: awc::Client = awc::Client::builder()
+        static CLIENT: awc::Client = awc::Client::builder().disable_redirects()
             .timeout(Duration::from_secs(30))
             .connector(
                 awc::Connector::new()

@@ -136,6 +136,11 @@ impl Desk {
         self.act(by, Act::Release { order, reason: reason(why)? }).await
     }
 
+    /// Ends a shipped order before its time: the buyer has said that the goods are there.
+    pub async fn complete(&self, by: &Clerk, order: OrderId, why: &str) -> Done {
+        self.act(by, Act::Complete { order, reason: reason(why)? }).await
+    }
+
     /// Gives back all that was paid and is not back yet, under a number of its own. `why` is read
     /// by the buyer as well; 1 to 80 characters.
     pub async fn refund(&self, by: &Clerk, order: OrderId, why: &str) -> Done {

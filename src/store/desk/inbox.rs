@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Se
 use super::super::db::{Readers, StoreError};
 use super::super::page::{After, Page};
 use crate::domain::desk::Subject;
-use crate::domain::id::{OrderId, SkuId, WxappId};
+use crate::domain::id::{IncidentId, OrderId, SkuId, WxappId};
 use crate::domain::time::Timestamp;
 
 /// Word of money that fits nothing we know.
@@ -85,6 +85,19 @@ pub async fn incidents(
     let rows: Vec<IncidentRow> =
         select.all(readers.db()).await?.into_iter().map(incident_row).collect();
     Ok(Page::cut(rows, limit, |row| After { key: row.id, id: row.id }))
+}
+
+/// One incident of this mini-program.
+pub async fn incident(
+    readers: &Readers,
+    wxapp: WxappId,
+    id: IncidentId,
+) -> Result<Option<IncidentRow>, StoreError> {
+    let found = incident::Entity::find_by_id(id.get())
+        .filter(incident::Column::WxappId.eq(wxapp.get()))
+        .one(readers.db())
+        .await?;
+    Ok(found.map(incident_row))
 }
 
 pub(super) fn incident_select(

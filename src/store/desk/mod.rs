@@ -12,7 +12,8 @@ mod tests;
 
 pub use detail::{OrderDetail, detail};
 pub use inbox::{
-    AuditRow, IncidentRow, LedgerRow, MessageRow, audit_log, incidents, messages, stock_ledger,
+    AuditRow, IncidentRow, LedgerRow, MessageRow, audit_log, incident, incidents, messages,
+    stock_ledger,
 };
 pub use list::{OrderFilter, Span, StaffOrder, orders};
 pub use search::{Shape, search, shapes};

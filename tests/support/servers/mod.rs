@@ -216,7 +216,7 @@ impl Server {
 }
 
 /// Says that tests of this kind have nothing to run on; where servers are required, fails.
-fn absent(what: &str, package: &str) {
+pub fn absent(what: &str, package: &str) {
     let required = std::env::var("BUYNOW_TEST_SERVERS").is_ok_and(|servers| servers == "required");
     assert!(!required, "BUYNOW_TEST_SERVERS=required, and there is no {what} on this machine");
     super::skipped::say(&format!("no {what} on this machine (apt install {package})"));

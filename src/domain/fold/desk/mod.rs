@@ -79,6 +79,11 @@ pub enum Act {
         order: OrderId,
         reason: String,
     },
+    /// The buyer has it, as far as the shop knows.
+    Complete {
+        order: OrderId,
+        reason: String,
+    },
     /// All that was paid and has not gone back yet.
     Refund {
         order: OrderId,
@@ -115,6 +120,7 @@ impl Act {
             Self::Reprice { .. } => "reprice",
             Self::Cancel { .. } => "cancel",
             Self::Release { .. } => "release",
+            Self::Complete { .. } => "complete",
             Self::Refund { .. } => "refund",
             Self::ResolveIncident { .. } => "resolve_incident",
             Self::AdjustStock { .. } => "adjust_stock",
@@ -132,6 +138,7 @@ impl Act {
             | Self::Reprice { order, .. }
             | Self::Cancel { order, .. }
             | Self::Release { order, .. }
+            | Self::Complete { order, .. }
             | Self::Refund { order, .. }
             | Self::ResolveIncident { how: Resolution::Matched(order), .. } => Some(*order),
             Self::ResolveIncident { .. }
@@ -285,6 +292,7 @@ fn perform(books: &mut Books, clerk: &Clerk, act: Act) -> Result<Change, DeskRef
         }
         Act::Cancel { order, reason } => order::cancel(books, clerk, order, reason),
         Act::Release { order, reason } => order::release(books, clerk, order, reason),
+        Act::Complete { order, reason } => order::complete(books, clerk, order, reason),
         Act::Refund { order, reason } => money::refund(books, clerk, order, reason),
         Act::ResolveIncident { incident, how, reason } => {
             shop::resolve(books, clerk, incident, how, reason)

@@ -108,6 +108,17 @@ pub(super) fn release(
     Ok(changed_state(books, id, &order.state).because(reason))
 }
 
+pub(super) fn complete(
+    books: &mut Books,
+    clerk: &Clerk,
+    id: OrderId,
+    reason: String,
+) -> Result<Change, DeskRefusal> {
+    let order = find(books, clerk, id)?;
+    super::super::transition(books, id, OrderEvent::Receive, clerk.now)?;
+    Ok(changed_state(books, id, &order.state).because(reason))
+}
+
 fn changed_state(books: &Books, id: OrderId, before: &OrderState) -> Change {
     let after = books.orders.get(&id).map(Kept::get).map_or("", |order| named(&order.state));
     let state = |name: &str| facts([("state", name.to_owned())]);

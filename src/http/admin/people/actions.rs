@@ -1,0 +1,290 @@
+//! What can be done to accounts of staff, each a typed function that form and JSON call alike.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use utoipa::ToSchema;
+
+use crate::actors::journal::JournalError;
+use crate::domain::id::{StaffId, WxappId};
+use crate::domain::staff::{Grants, Role, Scope, login_name};
+use crate::domain::time::Timestamp;
+use crate::http::AppState;
+use crate::http::admin::guard::Staff;
+use crate::http::admin::log::{self, Noted};
+use crate::http::admin::password;
+use crate::http::admin::texts::{Texts, Tongue};
+use crate::http::error::{ApiError, Code};
+use crate::http::extract::text;
+use crate::store::staff::log::About;
+use crate::store::staff::sessions::{self, Which};
+use crate::store::staff::{self, Change, Member, tokens};
+use crate::store::wxapps;
+use crate::store::{StoreError, Write};
+
+/// A new member of staff.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AdminNewMember)]
+pub struct NewMember {
+    pub login: String,
+    pub name: String,
+    /// 10 to 128 characters.
+    #[schema(value_type = String)]
+    pub password: SecretString,
+    /// Mini-program id, or `all`, to role.
+    pub roles: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AdminRoles)]
+pub struct NewRoles {
+    pub roles: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AdminState)]
+pub struct NewState {
+    pub active: bool,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AdminPassword)]
+pub struct NewPassword {
+    /// 10 to 128 characters.
+    #[schema(value_type = String)]
+    pub password: SecretString,
+}
+
+/// Why a change of staff is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    LoginTaken,
+    CannotGrant,
+    LastOwner,
+    NotAbove,
+}
+
+impl Refusal {
+    pub fn text(self, t: &Texts) -> &'static str {
+        match self {
+            Self::LoginTaken => t.login_taken,
+            Self::CannotGrant => t.cannot_grant,
+            Self::LastOwner => t.last_owner,
+            Self::NotAbove => t.not_above,
+        }
+    }
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::LoginTaken => "login",
+            _ => "roles",
+        }
+    }
+}
+
+/// A refusal of this page, or of anything else.
+pub enum Failure {
+    Refused(Refusal),
+    Other(ApiError),
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => {
+                let english = Tongue::English.texts();
+                Self::new(Code::InvalidState)
+                    .with("field", refusal.field())
+                    .with("reason", refusal.text(english))
+            }
+            Failure::Other(error) => error,
+        }
+    }
+}
+
+pub async fn add(app: &AppState, by: &Staff, new: NewMember) -> Result<StaffId, Failure> {
+    let login =
+        login_name(&new.login).map_err(|error| ApiError::invalid("login", error.to_string()))?;
+    let name = text("name", &new.name, 1, 32)?;
+    let grants = grants(app, &new.roles).await?;
+    may_give(by, &grants)?;
+    if staff::by_login(&app.readers, &login).await?.is_some() {
+        return Err(Failure::Refused(Refusal::LoginTaken));
+    }
+    let hash = hash(new.password).await?;
+    let id = app.ids.draw_one().await.map_err(ApiError::unavailable)?;
+    let id = StaffId::parse(id).map_err(ApiError::internal)?;
+    let now = app.clock.now();
+    let member = Member {
+        id,
+        login,
+        name,
+        password_hash: hash,
+        totp_secret: None,
+        totp_step: None,
+        language: by.tongue.code().to_owned(),
+        disabled_at: None,
+        version: 1,
+        created_at: now,
+        grants,
+    };
+    let after = json!({
+        "login": member.login, "name": member.name, "roles": log::roles(&member.grants),
+    });
+    let entry = noted(app, by, id, "add_staff", [json!({}), after]).await?;
+    app.journal.write(staff::insert(app.readers.backend(), &member, now).then(entry)).await?;
+    Ok(id)
+}
+
+pub async fn set_roles(
+    app: &AppState,
+    by: &Staff,
+    id: StaffId,
+    roles: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    let _turn = turn().await?;
+    let member = below(app, by, id).await?;
+    let grants = grants(app, roles).await?;
+    may_give(by, &grants)?;
+    if !grants.own_everything() {
+        one_owner_stays(app, &member).await?;
+    }
+    let (backend, now) = (app.readers.backend(), app.clock.now());
+    // Whoever may do other things from now on logs in anew.
+    let write = staff::replace_grants(backend, id, &grants).then(end_all_but_own(app, by, id, now));
+    let roles = [&member.grants, &grants].map(|grants| json!({"roles": log::roles(grants)}));
+    let entry = noted(app, by, id, "set_roles", roles).await?;
+    Ok(app.journal.write(write.then(entry)).await?)
+}
+
+pub async fn set_state(
+    app: &AppState,
+    by: &Staff,
+    id: StaffId,
+    active: bool,
+) -> Result<(), Failure> {
+    let _turn = turn().await?;
+    let member = below(app, by, id).await?;
+    if !active {
+        one_owner_stays(app, &member).await?;
+    }
+    let (backend, now) = (app.readers.backend(), app.clock.now());
+    let change = Change::Disabled((!active).then_some(now));
+    let write = staff::update(backend, id, change, now).then(end_all_but_own(app, by, id, now));
+    let states = [member.disabled_at.is_none(), active].map(|active| json!({"active": active}));
+    let entry = noted(app, by, id, "set_state", states).await?;
+    Ok(app.journal.write(write.then(entry)).await?)
+}
+
+pub async fn set_password(
+    app: &AppState,
+    by: &Staff,
+    id: StaffId,
+    password: SecretString,
+) -> Result<(), Failure> {
+    below(app, by, id).await?;
+    let change = Change::PasswordHash(hash(password).await?);
+    let (backend, now) = (app.readers.backend(), app.clock.now());
+    let write = staff::update(backend, id, change, now).then(end_all_but_own(app, by, id, now));
+    let entry = noted(app, by, id, "set_password", [json!({}), json!({})]).await?;
+    Ok(app.journal.write(write.then(entry)).await?)
+}
+
+async fn noted(
+    app: &AppState,
+    by: &Staff,
+    id: StaffId,
+    what: &'static str,
+    [before, after]: [Value; 2],
+) -> Result<Write, ApiError> {
+    log::entry(app, by, Noted { what, about: About::staff(id), before, after }).await
+}
+
+fn end_all_but_own(app: &AppState, by: &Staff, id: StaffId, now: Timestamp) -> Write {
+    let backend = app.readers.backend();
+    let which = match by.session() {
+        Ok(session) if by.id() == id => Which::AllBut(session.id),
+        _ => Which::All,
+    };
+    sessions::revoke(backend, id, which, now).then(tokens::revoke_all_of(backend, id, now))
+}
+
+async fn hash(password: SecretString) -> Result<String, ApiError> {
+    if !password::is_allowed(&password) {
+        return Err(ApiError::invalid("password", "10 to 128 characters"));
+    }
+    password::hash(password).await.map_err(ApiError::unavailable)
+}
+
+async fn grants(app: &AppState, roles: &BTreeMap<String, String>) -> Result<Grants, ApiError> {
+    let shops = wxapps::names(&app.readers).await?;
+    let mut grants = Grants::default();
+    for (scope, role) in roles.iter().filter(|(_, role)| !role.is_empty()) {
+        let unknown = || ApiError::invalid("roles", format!("{scope}: no such mini-program"));
+        let scope = match scope.as_str() {
+            "all" => Scope::All,
+            id => {
+                let id = id.parse().ok().and_then(|id| WxappId::parse(id).ok());
+                let known = id.filter(|id| shops.iter().any(|(shop, _)| shop == id));
+                Scope::One(known.ok_or_else(unknown)?)
+            }
+        };
+        let no_role = || ApiError::invalid("roles", format!("{role}: no such role"));
+        grants.0.insert(scope, Role::parse(role).ok_or_else(no_role)?);
+    }
+    Ok(grants)
+}
+
+fn may_give(by: &Staff, grants: &Grants) -> Result<(), Failure> {
+    let may = |(scope, role): (&Scope, &Role)| by.may_grant(*role, *scope);
+    if grants.0.iter().all(may) { Ok(()) } else { Err(Failure::Refused(Refusal::CannotGrant)) }
+}
+
+/// The member, if he holds nothing that the caller does not hold.
+async fn below(app: &AppState, by: &Staff, id: StaffId) -> Result<Member, Failure> {
+    let member = staff::by_id(&app.readers, id).await?;
+    let member = member.ok_or_else(|| ApiError::not_found("id"))?;
+    match may_give(by, &member.grants) {
+        Ok(()) => Ok(member),
+        Err(_) => Err(Failure::Refused(Refusal::NotAbove)),
+    }
+}
+
+/// Changes of who is an owner are made one after another, or two owners could end each other.
+/// Several processes each have their own turn: that is a bound, not a proof.
+async fn turn() -> Result<SemaphorePermit<'static>, ApiError> {
+    static TURN: Semaphore = Semaphore::const_new(1);
+    TURN.acquire().await.map_err(ApiError::internal)
+}
+
+async fn one_owner_stays(app: &AppState, member: &Member) -> Result<(), Failure> {
+    let is_owner = member.disabled_at.is_none() && member.grants.own_everything();
+    if is_owner && staff::owners(&app.readers).await? < 2 {
+        return Err(Failure::Refused(Refusal::LastOwner));
+    }
+    Ok(())
+}
