@@ -45,6 +45,11 @@ impl Form {
         })
     }
 
+    /// Leaves a field empty, for a page that is shown again.
+    pub fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     /// All values of a field.
     pub fn values(&self, name: &str) -> &[String] {
         self.0.get(name).map_or(&[], Vec::as_slice)

@@ -7,6 +7,7 @@
 pub mod access;
 mod assets;
 mod form;
+mod goods;
 mod guard;
 mod incidents;
 mod log;
@@ -62,6 +63,7 @@ pub fn routes() -> Routes {
     assets::routes(&mut routes);
     log::routes(&mut routes);
     orders::routes(&mut routes);
+    goods::routes(&mut routes);
     incidents::routes(&mut routes);
     login::routes(&mut routes);
     me::routes(&mut routes);

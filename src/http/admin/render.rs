@@ -143,6 +143,7 @@ fn label(t: &Texts, place: &str) -> &'static str {
     match place {
         "orders" => t.orders,
         "incidents" => t.incidents,
+        "goods" => t.goods,
         "log" => t.audit,
         "people" => t.people,
         "tokens" => t.tokens,
@@ -152,8 +153,9 @@ fn label(t: &Texts, place: &str) -> &'static str {
 }
 
 /// The rights that open the places of one mini-program.
-const OF_SHOP: [(&str, &str, Right); 3] = [
+const OF_SHOP: [(&str, &str, Right); 4] = [
     ("orders", "orders", Right::OrdersRead),
+    ("goods", "goods", Right::GoodsRead),
     ("incidents", "incidents", Right::Incidents),
     ("log", "audit", Right::Audit),
 ];

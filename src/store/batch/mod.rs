@@ -14,6 +14,7 @@ mod load;
 mod marker;
 mod save;
 mod scope;
+mod sheets;
 #[cfg(test)]
 mod tests;
 mod turn;
