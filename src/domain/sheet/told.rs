@@ -14,8 +14,11 @@ const FACT_MAX: usize = 300;
 /// the new value. Cut off where the log's own column ends.
 pub fn differences(before: Option<&Sheet>, after: &Sheet) -> (Facts, Facts) {
     let (mut old, mut new) = (before.map(facts).unwrap_or_default(), facts(after));
-    let same: Vec<String> =
-        new.iter().filter(|(name, value)| old.get(*name) == Some(value)).map(|f| f.0.clone()).collect();
+    let same: Vec<String> = new
+        .iter()
+        .filter(|(name, value)| old.get(*name) == Some(value))
+        .map(|f| f.0.clone())
+        .collect();
     for name in same {
         old.remove(&name);
         new.remove(&name);
@@ -28,7 +31,8 @@ fn cut(facts: Facts) -> Facts {
     let fits = |(name, value): (String, String)| {
         let value: String = value.chars().take(FACT_MAX).collect();
         // Quotes, commas and what is escaped.
-        left = left.checked_sub(name.len() + value.len() + value.matches(['"', '\n']).count() + 8)?;
+        left =
+            left.checked_sub(name.len() + value.len() + value.matches(['"', '\n']).count() + 8)?;
         Some((name, value))
     };
     facts.into_iter().map_while(fits).collect()

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{goods, sku};
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect as _};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect as _,
+};
 
 use super::super::db::StoreError;
 use super::super::rows;

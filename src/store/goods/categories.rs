@@ -141,12 +141,7 @@ pub fn insert(
 }
 
 /// Another name, place or parent.
-pub fn update(
-    backend: DbBackend,
-    wxapp: WxappId,
-    id: CategoryId,
-    terms: &CategoryTerms,
-) -> Write {
+pub fn update(backend: DbBackend, wxapp: WxappId, id: CategoryId, terms: &CategoryTerms) -> Write {
     let update = Entity::update_many()
         .col_expr(Column::Name, Expr::value(terms.name.clone()))
         .col_expr(Column::ParentId, Expr::value(terms.parent.map_or(0, CategoryId::get)))
@@ -158,7 +153,8 @@ pub fn update(
 
 /// Deletes one on which nothing hangs; callers have looked.
 pub fn delete(backend: DbBackend, wxapp: WxappId, id: CategoryId) -> Write {
-    let delete =
-        Entity::delete_many().filter(Column::Id.eq(id.get())).filter(Column::WxappId.eq(wxapp.get()));
+    let delete = Entity::delete_many()
+        .filter(Column::Id.eq(id.get()))
+        .filter(Column::WxappId.eq(wxapp.get()));
     Write::one(delete.build(backend))
 }

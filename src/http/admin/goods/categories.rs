@@ -26,9 +26,7 @@ use crate::http::error::{ApiError, Code};
 use crate::http::extract::{Json, Query, text};
 use crate::http::openapi::Refusals;
 use crate::store::Write;
-use crate::store::goods::categories::{
-    self, Branch, CATEGORIES_MAX, CategoryTerms, DEPTH_MAX,
-};
+use crate::store::goods::categories::{self, Branch, CATEGORIES_MAX, CategoryTerms, DEPTH_MAX};
 use crate::store::staff::log::About;
 
 /// A category as it is to be.
@@ -173,8 +171,7 @@ async fn add(
     let id = CategoryId::parse(id).map_err(ApiError::internal)?;
     let about = About("category", id.get());
     let noted = Noted { what: "add_category", about, before: json!({}), after: told(&terms) };
-    let insert =
-        categories::insert(app.readers.backend(), shop, id, &terms, app.clock.now());
+    let insert = categories::insert(app.readers.backend(), shop, id, &terms, app.clock.now());
     write(app, staff, (insert, noted), key).await?;
     Ok(id)
 }
@@ -208,8 +205,7 @@ async fn delete(app: &AppState, staff: &Staff, id: i64, key: &str) -> Result<(),
         return Err(Refused::Used);
     }
     let about = About("category", id);
-    let noted =
-        Noted { what: "delete_category", about, before: told_of(own), after: json!({}) };
+    let noted = Noted { what: "delete_category", about, before: told_of(own), after: json!({}) };
     let gone = categories::delete(app.readers.backend(), shop, own.id);
     write(app, staff, (gone, noted), key).await?;
     Ok(())

@@ -129,7 +129,11 @@ pub async fn sale_form(
         Ok(acted) if acted.repeated => "repeated",
         // Somebody else was faster: it is as it was wanted.
         Ok(_) | Err(DeskError::Refused(DeskRefusal::NothingChanges)) => {
-            if on_sale { "sale_on" } else { "sale_off" }
+            if on_sale {
+                "sale_on"
+            } else {
+                "sale_off"
+            }
         }
         Err(error) => return Err(error.into()),
     };

@@ -219,7 +219,13 @@ impl Draft {
             code: self.code.clone(),
             name: self.name.clone(),
             category: self.read_category(&mut read),
-            images: self.images.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect(),
+            images: self
+                .images
+                .lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty())
+                .map(str::to_owned)
+                .collect(),
             blocks: self.blocks.iter().map(DraftBlock::block).collect(),
             specs: self.specs.iter().map(DraftSpec::spec).collect(),
             deduct_stock: DeductStock::parse(&self.deduct_stock).unwrap_or(DeductStock::Order),
@@ -266,8 +272,10 @@ impl Draft {
             None => Trouble::new(flaw.field, format!("{label}: {why}")),
             Some(at) => {
                 let row = self.rows.get(at);
-                let name = row.map_or("", |row| if row.attr.is_empty() { &row.code } else { &row.attr });
-                let field = if flaw.field == "values" || flaw.field == "id" { "code" } else { flaw.field };
+                let name =
+                    row.map_or("", |row| if row.attr.is_empty() { &row.code } else { &row.attr });
+                let field =
+                    if flaw.field == "values" || flaw.field == "id" { "code" } else { flaw.field };
                 Trouble::new(&format!("sku-{at}-{field}"), format!("{name} {label}: {why}"))
             }
         }
@@ -345,13 +353,18 @@ impl DraftSpec {
     }
     fn spec(&self) -> Spec {
         let value = |(id, value): &(i64, String)| SpecValue { id: *id, value: value.clone() };
-        Spec { id: self.id, name: self.name.clone(), values: self.values.iter().map(value).collect() }
+        Spec {
+            id: self.id,
+            name: self.name.clone(),
+            values: self.values.iter().map(value).collect(),
+        }
     }
 }
 
 impl DraftRow {
     fn of(sku: &SheetSku) -> Self {
-        let amount = |amount: Money| if amount.is_zero() { String::new() } else { amount.to_string() };
+        let amount =
+            |amount: Money| if amount.is_zero() { String::new() } else { amount.to_string() };
         Self {
             id: sku.id.map(SkuId::get),
             values: sku.values.clone(),
@@ -415,7 +428,8 @@ fn specs(form: &Form) -> Result<Vec<DraftSpec>, ApiError> {
             more: form.value(&format!("spec-{id}-more")).to_owned(),
         })
     };
-    let specs: Vec<DraftSpec> = form.values("spec").iter().map(spec).collect::<Result<_, ApiError>>()?;
+    let specs: Vec<DraftSpec> =
+        form.values("spec").iter().map(spec).collect::<Result<_, ApiError>>()?;
     let used = |spec: &DraftSpec| {
         !(spec.name.is_empty() && spec.more.trim().is_empty() && spec.values.is_empty())
     };

@@ -86,9 +86,9 @@ impl EditPage {
     fn specs(&self) -> Vec<DraftSpec> {
         let mut specs = self.draft.specs.clone();
         if specs.len() < SPECS_MAX {
-            let ids = specs.iter().flat_map(|spec| {
-                spec.values.iter().map(|(id, _)| *id).chain([spec.id])
-            });
+            let ids = specs
+                .iter()
+                .flat_map(|spec| spec.values.iter().map(|(id, _)| *id).chain([spec.id]));
             let id = ids.max().unwrap_or(0) + 1;
             specs.push(DraftSpec { id, ..DraftSpec::default() });
         }
@@ -240,7 +240,9 @@ fn trouble(error: DeskError, draft: &Draft, tongue: Tongue) -> Result<Trouble, A
     let row = field.as_deref().and_then(|field| field.split('-').nth(1)?.parse::<usize>().ok());
     let name = row.and_then(|at| draft.rows.get(at)).map_or("", |row| &row.code);
     match field {
-        Some(field) => Ok(Trouble::new(&field, format!("{name} {}", trouble.text).trim().to_owned())),
+        Some(field) => {
+            Ok(Trouble::new(&field, format!("{name} {}", trouble.text).trim().to_owned()))
+        }
         None => Ok(trouble),
     }
 }

@@ -115,11 +115,7 @@ impl GoodsPage {
     }
 }
 
-async fn read(
-    app: &AppState,
-    staff: &Staff,
-    wanted: &Wanted,
-) -> Result<Page<GoodsRow>, ApiError> {
+async fn read(app: &AppState, staff: &Staff, wanted: &Wanted) -> Result<Page<GoodsRow>, ApiError> {
     let which = wanted.wanted().map_err(|field| ApiError::invalid(field, "cannot be read"))?;
     let after = page::after(LIST, wanted.cursor.as_deref())?;
     let limit = page::limit(Some(wanted.limit.unwrap_or(PAGE)))?;

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn every_line_is_there_in_both_languages() {
-        for (name, zh, en) in Texts::LINES.iter().chain(OrderTexts::LINES).chain(GoodsTexts::LINES) {
+        for (name, zh, en) in Texts::LINES.iter().chain(OrderTexts::LINES).chain(GoodsTexts::LINES)
+        {
             assert!(!zh.trim().is_empty() && !en.trim().is_empty(), "{name}");
             assert!(en.is_ascii(), "{name}: {en}");
         }
