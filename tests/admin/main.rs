@@ -15,6 +15,7 @@ mod orders;
 mod people;
 mod rights;
 mod scripts;
+mod stock;
 mod tokens;
 
 #[test]
