@@ -15,8 +15,8 @@ impl Money {
     pub const fn from_fen(fen: i64) -> Self {
         Self(fen)
     }
-    /// Yuan as people type them, at most nine digits and two decimals: `12.3`, `¥0.05`. Nothing else
-    /// is an amount: no sign, no exponent, no thousands.
+    /// Yuan as people type them: `12.3`, `¥0.05`; at most nine digits and two decimals. Nothing
+    /// else is an amount: no sign, no exponent, no thousands.
     pub fn parse_yuan(text: &str) -> Option<Self> {
         let text = text.trim().trim_start_matches(['¥', '￥']);
         let (yuan, part) = text.split_once('.').unwrap_or((text, "0"));
