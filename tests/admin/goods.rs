@@ -194,6 +194,12 @@ async fn a_stale_form_is_refused_and_shows_both_values() {
         assert!(stale.contains(part), "{part}: {stale}");
     }
     assert_eq!(detail(&app, goods).await["name"], "甲的名字");
+    let by_file = fields(&stale);
+    app.seed(json!({"goods": [{"name": "甲的名字", "code": all(&one, "code")[0],
+        "skus": [{"code": "more", "price_fen": 100, "stock": 5}]}]}))
+    .await;
+    let stale = send(&clerk, &place, &by_file).await.expect(409).text;
+    assert!(stale.contains("more"), "what a file has brought is not retired unseen");
     send(&clerk, &place, &fields(&stale)).await.expect(303);
     let seen = detail(&app, goods).await;
     assert_eq!((&seen["name"], &seen["skus"][0]["price_fen"]), (&json!("乙的名字"), &json!(777)));

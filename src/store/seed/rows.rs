@@ -168,6 +168,7 @@ impl Load<'_> {
             self.bump_skus(id).await?;
         }
         let mut skus = Vec::with_capacity(file.skus.len());
+        let mut news = false;
         for (index, sku) in file.skus.iter().enumerate() {
             let place = Place {
                 path: format!("{path}.skus[{index}].code"),
@@ -175,7 +176,12 @@ impl Load<'_> {
                 index,
                 bumped: changed,
             };
-            skus.push(self.one_sku(place, sku, &specs, known, fresh).await?);
+            let (sku, is_news) = self.one_sku(place, sku, &specs, known, fresh).await?;
+            skus.push(sku);
+            news |= is_news;
+        }
+        if news && !created && !changed {
+            self.bump_goods(id).await?;
         }
         Ok(SeededGoods { id, code: file.code.clone(), created, skus })
     }
@@ -252,6 +258,19 @@ impl Load<'_> {
         Ok(())
     }
 
+    /// SKUs came or changed their terms: a form of the staff that was open before is stale.
+    async fn bump_goods(&self, goods: i64) -> Result<(), SeedError> {
+        use sea_orm::ExprTrait;
+        let version = sea_orm::sea_query::Expr::col(goods::Column::Version).add(1);
+        goods::Entity::update_many()
+            .col_expr(goods::Column::Version, version)
+            .filter(goods::Column::Id.eq(goods))
+            .exec(self.txn)
+            .await?;
+        Ok(())
+    }
+
+    /// The SKU, and whether more of it is new than its stock.
     async fn one_sku(
         &self,
         place: Place,
@@ -259,7 +278,7 @@ impl Load<'_> {
         specs: &[Spec],
         known: &mut Known,
         fresh: &mut Fresh,
-    ) -> Result<SeededSku, SeedError> {
+    ) -> Result<(SeededSku, bool), SeedError> {
         let there = known.skus.remove(&file.code);
         if there.as_ref().is_some_and(|row| row.goods_id != place.goods) {
             let what = format!("{:?} belongs to other goods of this shop", file.code);
@@ -276,11 +295,15 @@ impl Load<'_> {
             let kind = if created { "initial" } else { "import" };
             fresh.entries.push(self.entry(known.id()?, &wanted, kind, wanted.stock - before));
         }
+        let news = there.as_ref().is_none_or(|row| {
+            let (stock, seq) = (row.stock, row.seq);
+            sku::Model { stock, seq, ..wanted.clone() } != *row
+        });
         match there {
             None => fresh.skus.push(wanted),
             Some(there) => self.update_sku(there, wanted, place.bumped).await?,
         }
-        Ok(SeededSku { id, code: file.code.clone(), created })
+        Ok((SeededSku { id, code: file.code.clone(), created }, news))
     }
 
     fn sku_row(
