@@ -197,7 +197,7 @@ async fn a_stale_form_is_refused_and_shows_both_values() {
     let by_file = fields(&stale);
     app.seed(json!({"goods": [{"name": "甲的名字", "code": all(&one, "code")[0],
         "skus": [{"code": "more", "price_fen": 100, "stock": 5}]}]}))
-    .await;
+        .await;
     let stale = send(&clerk, &place, &by_file).await.expect(409).text;
     assert!(stale.contains("more"), "what a file has brought is not retired unseen");
     send(&clerk, &place, &fields(&stale)).await.expect(303);
