@@ -9,6 +9,7 @@ mod certify;
 mod desk;
 mod goods;
 mod insert;
+mod key_text;
 mod keys;
 mod load;
 mod marker;
