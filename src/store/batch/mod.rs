@@ -13,6 +13,7 @@ mod key_text;
 mod keys;
 mod load;
 mod marker;
+mod payments;
 mod save;
 mod scope;
 #[cfg(test)]
