@@ -133,7 +133,7 @@ async fn a_new_password_ends_every_other_session() {
     app.stop().await;
 }
 
-fn code_at(secret: &str, app: &TestApp) -> String {
+pub fn code_at(secret: &str, app: &TestApp) -> String {
     let secret = Secret::try_from_base32(secret).unwrap();
     let seconds = u64::try_from(app.clock.now().as_millis() / 1000).unwrap();
     Builder::new().with_secret(secret).build().unwrap().generate(seconds).to_string()
