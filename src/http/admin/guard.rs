@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
@@ -191,9 +192,17 @@ pub async fn guard(
         Err(Stopped::Refused(error)) => request.error_response(error),
     };
     Ok(match face {
-        Face::Json => response,
+        Face::Json => for_this_caller_alone(response),
         Face::Html => render::dressed(response, tongue),
     })
+}
+
+/// Nobody keeps an answer that was for one caller.
+fn for_this_caller_alone(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 /// What both states of a request are.
