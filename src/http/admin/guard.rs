@@ -27,8 +27,9 @@ use crate::domain::staff::{Grants, Right, Role, Scope};
 use crate::domain::time::Timestamp;
 use crate::http::error::{ApiError, Code};
 use crate::http::{AppState, auth, extract};
+use crate::store::staff::Member;
 use crate::store::staff::sessions::{self, AdminSession};
-use crate::store::staff::{Member, tokens};
+use crate::store::staff::tokens::{self, AdminToken};
 use crate::store::wxapps;
 
 /// How long after the password was given it need not be given again, in seconds.
@@ -45,6 +46,7 @@ pub enum Credential {
         id: i64,
         rights: BTreeSet<Right>,
         scope: Scope,
+        expires_at: Timestamp,
     },
 }
 
@@ -119,6 +121,14 @@ impl Staff {
         match &self.credential {
             Credential::Session(session) => Ok(session),
             Credential::Token { .. } => Err(ApiError::new(Code::Internal)),
+        }
+    }
+
+    /// When the token of this call ends; nothing made by it may be good for longer.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        match &self.credential {
+            Credential::Session(_) => None,
+            Credential::Token { expires_at, .. } => Some(*expires_at),
         }
     }
 
@@ -334,7 +344,8 @@ async fn by_token(
         app.journal.write(tokens::touch(app.readers.backend(), token.id, now)).await?;
     }
     let tongue = Tongue::parse(&member.language).unwrap_or_default();
-    let credential = Credential::Token { id: token.id, rights: token.rights, scope: token.scope };
+    let AdminToken { id, rights, scope, expires_at, .. } = token;
+    let credential = Credential::Token { id, rights, scope, expires_at };
     Ok(Some(Staff {
         member: Arc::new(member),
         credential,
