@@ -218,3 +218,25 @@ async fn an_unknown_kind_of_the_log_is_refused_and_not_left_out() {
     }
     app.stop().await;
 }
+
+#[actix_web::test]
+async fn a_form_of_the_public_address_passes_whatever_a_proxy_calls_the_host() {
+    let at = |config: &mut buynow::config::Config| {
+        config.server.public_url = Some("https://shop.example:8443/".to_owned());
+    };
+    let app = TestApp::builder().config(at).start().await;
+    let boss = Clerk::of(&app, "boss", OWNER).await;
+    let mine = form_token(&boss.get("/admin/me").await.text).unwrap().to_owned();
+    for (origin, status) in [
+        ("https://shop.example:8443", 303),
+        ("https://shop.example", 403),
+        ("http://shop.example:8443", 403),
+        ("https://evil.example:8443", 403),
+    ] {
+        let headers = [FORM, ("origin", origin)];
+        let body = Some(format!("language=en&form_token={mine}").into_bytes());
+        let sent = boss.call(Method::POST, "/admin/me/language", &headers, body).await;
+        assert_eq!(sent.status, status, "{origin}");
+    }
+    app.stop().await;
+}

@@ -240,7 +240,7 @@ async fn pass(
         _ => None,
     };
     if form.is_some() {
-        same_origin(request)?;
+        same_origin(request, &admin.origin)?;
     }
     if entry.access != Access::Public {
         let staff = known(app, admin, request, &entry).await?;
@@ -258,8 +258,9 @@ async fn pass(
 
 fn entry(admin: &AdminState, request: &ServiceRequest) -> Result<Entry, ApiError> {
     let not_found = || ApiError::not_found("path");
-    // The router reads what is written in per cent before it chooses a handler, the table of rights
-    // does not: `%76iews` would be an id here and a place of its own there. No path of ours needs it.
+    // The router reads what is written in per cent before it chooses a handler, the table of
+    // rights does not: `%76iews` would be an id here and a place of its own there. No path of ours
+    // needs it.
     if request.path().contains('%') {
         return Err(not_found());
     }
@@ -386,8 +387,9 @@ async fn read_form(request: &mut ServiceRequest) -> Result<Form, ApiError> {
     Form::parse(&bytes)
 }
 
-/// Browsers say from where a form was sent; another site's is refused.
-fn same_origin(request: &ServiceRequest) -> Result<(), ApiError> {
+/// Browsers say from where a form was sent; another site's is refused. Ours is the host that was
+/// asked, or `public` where a proxy before us says another: nginx's `$host` leaves the port out.
+fn same_origin(request: &ServiceRequest, public: &str) -> Result<(), ApiError> {
     let headers = request.headers();
     let forged = || ApiError::new(Code::Forbidden).with("reason", "sent from another site");
     if let Some(site) = headers.get("sec-fetch-site")
@@ -397,6 +399,9 @@ fn same_origin(request: &ServiceRequest) -> Result<(), ApiError> {
     }
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
+    if origin == public {
+        return Ok(());
+    }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let of_origin = origin.split_once("://").map_or("", |(_, host)| host);
     if host.is_empty() || of_origin != host { Err(forged()) } else { Ok(()) }
