@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::access::{Access, Routes};
+use super::facts;
 use super::guard::Staff;
 use super::render::{self, Frame};
+use super::texts::Tongue;
 use crate::actors::journal::JournalError;
 use crate::domain::id::{IdempotencyKey, WxappId};
 use crate::domain::staff::{Grants, Right, Scope};
@@ -80,8 +82,8 @@ pub(super) async fn keyed(
     Ok(log::entry(app.readers.backend(), entry, app.clock.now()))
 }
 
-/// The one-time key of a program's call; without the header none. One that cannot be read is refused:
-/// left out, the repeat would act again.
+/// The one-time key of a program's call; without the header none. One that cannot be read is
+/// refused: left out, the repeat would act again.
 pub(super) fn header_key(request: &HttpRequest) -> Result<&str, ApiError> {
     let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok("") };
     let key = header.to_str().ok().filter(|key| IdempotencyKey::parse(*key).is_ok());
@@ -157,19 +159,18 @@ pub struct EntryView {
 }
 
 impl EntryView {
-    fn facts(value: &Value) -> Vec<(String, String)> {
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
+    fn facts(&self, tongue: Tongue, value: &Value) -> Vec<(String, String)> {
+        let all = value.as_object().into_iter().flatten();
+        let said = |(name, value): (&String, &Value)| {
+            (tongue.word("fact", name), facts::value(tongue, &self.kind, name, value))
         };
-        let facts = value.as_object().into_iter().flatten();
-        facts.map(|(name, value)| (name.clone(), text(value))).collect()
+        all.map(said).collect()
     }
-    fn before(&self) -> Vec<(String, String)> {
-        Self::facts(&self.before)
+    fn before(&self, frame: &Frame) -> Vec<(String, String)> {
+        self.facts(frame.tongue, &self.before)
     }
-    fn after(&self) -> Vec<(String, String)> {
-        Self::facts(&self.after)
+    fn after(&self, frame: &Frame) -> Vec<(String, String)> {
+        self.facts(frame.tongue, &self.after)
     }
 }
 

@@ -104,8 +104,8 @@ fn each_state(filter: &OrderFilter) -> Vec<Vec<ListState>> {
     }
 }
 
-/// `None`: no order of this mini-program has it. Somebody else's SKU must not make the list be walked
-/// to its end.
+/// `None`: no order of this mini-program has it. Somebody else's SKU must not make the list be
+/// walked to its end.
 pub(super) async fn how(
     readers: &Readers,
     wxapp: WxappId,
