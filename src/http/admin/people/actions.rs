@@ -134,7 +134,7 @@ pub async fn add(app: &AppState, by: By<'_>, new: NewMember) -> Result<StaffId, 
     let grants = grants(app, &new.roles).await?;
     may_give(by, &grants)?;
     if staff::by_login(&app.readers, &login).await?.is_some() {
-        return Err(Failure::Refused(Refusal::LoginTaken));
+        return Err(repeated_or(app, by, Refusal::LoginTaken).await);
     }
     // No more than are listed: one that nobody sees could not be disabled.
     if staff::count(&app.readers).await? >= staff::MEMBERS_MAX {
@@ -285,11 +285,17 @@ async fn write_or(
     write: Write,
     refusal: Refusal,
 ) -> Result<(), Failure> {
-    if log::once(app, write).await? {
-        return Ok(());
+    match log::once(app, write).await? {
+        true => Ok(()),
+        false => Err(repeated_or(app, by, refusal).await),
     }
-    match log::has_acted(app, by.staff, by.key).await? {
-        true => Err(ApiError::new(Code::IdempotencyConflict).into()),
-        false => Err(Failure::Refused(refusal)),
+}
+
+/// Whoever sends a form twice hears that, and not that what it made is in the way.
+async fn repeated_or(app: &AppState, by: By<'_>, refusal: Refusal) -> Failure {
+    match log::has_acted(app, by.staff, by.key).await {
+        Ok(true) => ApiError::new(Code::IdempotencyConflict).into(),
+        Ok(false) => Failure::Refused(refusal),
+        Err(error) => error.into(),
     }
 }
