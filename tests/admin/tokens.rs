@@ -171,6 +171,7 @@ async fn a_token_that_is_revoked_twice_is_revoked() {
     let boss = Clerk::of(&app, "boss", OWNER).await;
     token(&boss, &["orders.read"], "all").await;
     let page = boss.get("/admin/tokens").await.expect(200).text;
+    assert!(page.contains("<td>boss</td>"), "whose it is");
     let revoke = page.split("action=\"").find(|part| part.contains("/revoke\"")).unwrap();
     let key = crate::orders::field(revoke, "key");
     let revoke = revoke.split('"').next().unwrap();

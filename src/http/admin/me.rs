@@ -234,11 +234,11 @@ async fn start_two_step(
     let (backend, now) = (app.readers.backend(), app.clock.now());
     let sealed = admin.sealer.seal(&secret).map_err(ApiError::internal)?;
     let secret = Change::TotpSecret(Some(sealed));
-    let write = staff::update(backend, staff.id(), secret, now).then(staff::use_totp_step(
-        backend,
-        staff.id(),
-        step,
-    ));
+    // Whoever is logged in elsewhere has not shown a code.
+    let others = Which::AllBut(staff.session()?.id);
+    let write = staff::update(backend, staff.id(), secret, now)
+        .then(staff::use_totp_step(backend, staff.id(), step))
+        .then(sessions::revoke(backend, staff.id(), others, now));
     let before = json!({"two_step": staff.member.totp_secret.is_some()});
     change(&app, &staff, "start_two_step", [before, json!({"two_step": true})], write).await?;
     Ok(render::see("/admin/me?done=saved"))

@@ -1,6 +1,6 @@
 //! API tokens: scoped, expiring, shown once, and never worth more than their maker.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Query};
@@ -22,7 +22,7 @@ use crate::http::extract::{Json, PathId, text};
 use crate::http::openapi::Refusals;
 use crate::http::shop::views::time;
 use crate::http::{AppState, auth};
-use crate::store::staff::log::About;
+use crate::store::staff::log::{About, logins};
 use crate::store::staff::tokens::{self, AdminToken};
 use crate::store::wxapps;
 
@@ -177,6 +177,8 @@ struct Done {
 struct TokensPage {
     frame: Frame,
     tokens: Vec<AdminToken>,
+    /// Whose they are.
+    logins: BTreeMap<i64, String>,
     shops: Vec<(WxappId, String)>,
     rights: Vec<Right>,
     /// The value of the token that was just made.
@@ -194,6 +196,7 @@ async fn tokens_page(
     Ok(TokensPage {
         frame,
         tokens: tokens::all(&app.readers, app.clock.now()).await?,
+        logins: logins(&app.readers).await?,
         shops: wxapps::names(&app.readers).await?,
         rights: Right::ALL.iter().filter(held).copied().collect(),
         made,
@@ -202,6 +205,9 @@ async fn tokens_page(
 }
 
 impl TokensPage {
+    fn maker(&self, token: &AdminToken) -> &str {
+        self.logins.get(&token.staff.get()).map_or("", String::as_str)
+    }
     fn scope_label(&self, token: &AdminToken) -> String {
         match token.scope {
             Scope::All => self.frame.t.all_shops.to_owned(),
@@ -270,6 +276,8 @@ async fn revoke_form(
 pub struct TokenView {
     id: i64,
     name: String,
+    /// The member of staff whose it is.
+    staff_id: i64,
     #[schema(value_type = Vec<String>)]
     rights: Vec<&'static str>,
     shop: String,
@@ -284,6 +292,7 @@ impl TokenView {
         Self {
             id: token.id,
             name: token.name,
+            staff_id: token.staff.get(),
             rights: token.rights.iter().map(|right| right.as_str()).collect(),
             shop: scope_key(token.scope),
             expires_at: time(token.expires_at),
