@@ -66,5 +66,6 @@ fn ship(state: &State, slot: usize, lines: Vec<(buynow::domain::id::LineId, Quan
         carrier: Carrier::parse("SF", None).unwrap(),
         number: TrackingNo::parse(format!("SF{parcels:05}")).unwrap(),
         lines,
+        hold_seconds: 0,
     }
 }
