@@ -19,7 +19,7 @@ use super::access::{Access, Entry, Face};
 use super::form::{FORM_MAX, Form, TOKEN};
 use super::render::{self, Shown};
 use super::texts::Tongue;
-use super::{AdminState, session};
+use super::{AdminState, session, upload};
 use crate::actors::directory::Shop;
 use crate::domain::id::{StaffId, WxappId};
 use crate::domain::staff::{Grants, Right, Role, Scope};
@@ -357,6 +357,9 @@ async fn read_form(request: &mut ServiceRequest) -> Result<Form, ApiError> {
     let mut payload = payload;
     let payload = web::Payload::from_request(request.request(), &mut payload);
     let payload = payload.await.map_err(ApiError::internal)?;
+    if upload::is_multipart(request.headers()) {
+        return upload::read(request.headers(), payload).await;
+    }
     let bytes = extract::body(request.request(), payload, FORM_MAX).await?;
     Form::parse(&bytes)
 }
