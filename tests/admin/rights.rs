@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use awc::http::Method;
 use buynow::domain::id::WxappId;
 use buynow::domain::staff::{Right, Role, Scope};
-use buynow::http::admin::access::{Access, Entry, Face};
+use buynow::http::admin::access::{API, Access, Entry, Face};
 use buynow::http::admin::routes;
 
 use buynow::store::staff;
@@ -43,6 +43,23 @@ fn passed(reply: &Reply) -> bool {
 fn pages() -> Vec<Entry> {
     let table = routes().table().0;
     table.into_iter().filter(|entry| entry.face == Face::Html).collect()
+}
+
+#[actix_web::test]
+async fn the_openapi_document_lists_exactly_the_calls_that_staff_may_make() {
+    let app = TestApp::start().await;
+    let document = app.get("/api/openapi.json", None).await.expect(200).body;
+    let mut listed = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let methods = item.as_object().unwrap().keys();
+        let ours = methods.filter(|_| path.starts_with(API));
+        listed.extend(ours.map(|method| (method.to_uppercase(), path.clone())));
+    }
+    let table = routes().table().0;
+    let table = table.into_iter().filter(|entry| entry.face == Face::Json);
+    let table = table.map(|entry| (entry.method.to_string(), entry.pattern.to_owned()));
+    assert_eq!(listed, table.collect());
+    app.stop().await;
 }
 
 #[actix_web::test]

@@ -405,7 +405,9 @@ async fn the_openapi_document_lists_exactly_the_calls_that_are_served() {
     let document = app.get("/api/openapi.json", None).await.expect(200).body;
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let mut listed = BTreeSet::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
+    let paths = document["paths"].as_object().unwrap().iter();
+    // Staff's calls are compared with their routes where each is called by each role: tests/admin.
+    for (path, item) in paths.filter(|(path, _)| !path.starts_with("/api/admin/")) {
         let methods = item.as_object().unwrap().keys();
         listed.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
     }
