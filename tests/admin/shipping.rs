@@ -155,6 +155,26 @@ async fn two_clerks_at_one_slip_and_a_form_sent_twice_ship_once() {
 }
 
 #[actix_web::test]
+async fn a_form_that_is_sent_again_after_a_crash_ships_once() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 9).await;
+    let order = paid(&app.shopper("alice").await, sku, 2).await;
+    let packer = Clerk::of(&app, "packer", &first(Role::Warehouse)).await;
+    let form = label(&opens(&packer, &order.order_no()).await, "SF1111111111111");
+    sends(&packer, &form).await.expect(303);
+    let app = app.crashes_and_restarts().await;
+    let packer = Clerk::logged_in(&app, "packer").await;
+    assert_eq!(done(&sends(&packer, &form).await.expect(303)), "repeated");
+    let page = packer.get(DESK).await.expect(200).text;
+    let back = way_back(&page).expect("what was held before the crash is held after it");
+    packer.post(&back, &[]).await.expect(303);
+    let alice = app.shopper("alice").await;
+    assert_eq!(state(&alice, order.order_id()).await, "paid");
+    app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_web::test]
 async fn an_order_whose_money_goes_back_does_not_leave() {
     let app = TestApp::start().await;
     let sku = app.a_sku(100, 9).await;

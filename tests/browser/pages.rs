@@ -176,9 +176,13 @@ async fn pictures_are_taken_on_request() {
     log_in(&browser, "boss").await;
     let order = places.iter().rfind(|place| place.ends_with("/refund")).unwrap();
     let order = order.trim_end_matches("/refund").to_owned();
+    browser.goto(&order).await;
+    let number = browser.text("h1 small").await;
+    let slip = format!("{}?slip={number}", crate::shipping::DESK);
     for (name, place, width, scheme) in [
         ("admin-orders", ORDERS, 1280, "light"),
         ("admin-order", order.as_str(), 1280, "light"),
+        ("admin-shipping", slip.as_str(), 1280, "light"),
         ("admin-order-phone", order.as_str(), 390, "dark"),
     ] {
         browser.screen(width, scheme).await;

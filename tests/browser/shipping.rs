@@ -71,6 +71,28 @@ async fn twenty_orders_are_shipped_without_a_mouse() {
     app.stop().await;
 }
 
+/// A scanner does not wait for the answer to the slip.
+#[actix_web::test]
+async fn a_label_that_is_scanned_before_the_slip_is_open_is_not_lost() {
+    let app = TestApp::start().await;
+    let Some(browser) = Browser::open(&app.url, Scripts::On).await else { return };
+    let sku = app.a_sku(100, 99).await;
+    let alice = app.shopper("alice").await;
+    account(&app, "packer", &first(Role::Warehouse)).await;
+    log_in(&browser, "packer").await;
+    browser.goto(DESK).await;
+    for nth in 0..5 {
+        let order = paid(&alice, sku, 1).await;
+        let number = format!("SF123456789012{nth}");
+        browser.focuses("slip").await;
+        browser.keys(&format!("{}{ENTER}{number}{ENTER}", order.order_no())).await;
+        browser.shows("#said", &number).await;
+        assert_eq!(alice.order(order.order_id()).await["express"]["number"], number);
+    }
+    assert_eq!(browser.complaints().await, [""; 0]);
+    app.stop().await;
+}
+
 #[actix_web::test]
 async fn a_wrong_scan_is_heard_and_read_and_the_last_one_taken_back_by_keys() {
     let app = TestApp::start().await;
@@ -191,6 +213,8 @@ async fn is_fine_in(language: &str) {
     is_fine(&browser, &format!("{DESK}/files")).await;
     upload(&browser, &format!("{},,7.3E+13\n", two.order_no())).await;
     is_fine_here(&browser, "a file with a bad row").await;
+    browser.click("form[data-export] button").await;
+    browser.shows("#progress", "1 / 1").await;
     upload(&browser, &format!("{},,SF1234567890124\n", two.order_no())).await;
     is_fine_here(&browser, "a file with a good row").await;
     is_fine(&browser, &format!("{DESK}/slips")).await;

@@ -217,7 +217,7 @@ async fn pass(
 ) -> Result<(), Stopped> {
     let entry = entry(admin, request)?;
     let form = match (entry.face, &entry.method) {
-        (Face::Html, &Method::POST) => Some(read_form(request).await?),
+        (Face::Html, &Method::POST) => Some(read_form(request, entry.access).await?),
         _ => None,
     };
     if form.is_some() {
@@ -352,12 +352,13 @@ async fn shop(
     app.directory.shop(id).await.map(Some).map_err(|_| not_found())
 }
 
-async fn read_form(request: &mut ServiceRequest) -> Result<Form, ApiError> {
+/// Files are read for staff alone: before the log-in a form is small.
+async fn read_form(request: &mut ServiceRequest, access: Access) -> Result<Form, ApiError> {
     let payload = request.take_payload();
     let mut payload = payload;
     let payload = web::Payload::from_request(request.request(), &mut payload);
     let payload = payload.await.map_err(ApiError::internal)?;
-    if upload::is_multipart(request.headers()) {
+    if access != Access::Public && upload::is_multipart(request.headers()) {
         return upload::read(request.headers(), payload).await;
     }
     let bytes = extract::body(request.request(), payload, FORM_MAX).await?;
