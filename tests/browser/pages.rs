@@ -190,5 +190,11 @@ async fn pictures_are_taken_on_request() {
         let picture = STANDARD.decode(browser.picture().await).unwrap();
         std::fs::write(format!("{folder}/{name}.png"), picture).unwrap();
     }
+    browser.screen(1280, "light").await;
+    browser.goto(&format!("{}/slips", crate::shipping::DESK)).await;
+    browser.click("main form button").await;
+    browser.is_there(".barcode").await;
+    let picture = STANDARD.decode(browser.picture().await).unwrap();
+    std::fs::write(format!("{folder}/admin-slips.png"), picture).unwrap();
     app.stop().await;
 }
