@@ -7,6 +7,7 @@ mod support;
 
 use support::storage::Kind;
 
+mod attacks;
 mod clerk;
 mod log_in;
 mod logged;

@@ -6,6 +6,7 @@
 
 pub mod access;
 mod assets;
+mod facts;
 mod form;
 mod guard;
 mod incidents;
@@ -44,6 +45,8 @@ pub struct AdminState {
     pub table: Table,
     /// Cookies are for https alone.
     pub secure: bool,
+    /// What browsers call the site: scheme, host and port.
+    pub origin: String,
 }
 
 impl AdminState {
@@ -54,8 +57,16 @@ impl AdminState {
             throttle: Throttle::default(),
             table: routes().table(),
             secure: public_url.starts_with("https:"),
+            origin: origin(public_url),
         }
     }
+}
+
+/// An address without its path.
+fn origin(url: &str) -> String {
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    let end = url[host..].find('/').map_or(url.len(), |path| host + path);
+    url[..end].to_lowercase()
 }
 
 /// Every route of the site.

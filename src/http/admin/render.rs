@@ -246,6 +246,12 @@ pub fn dressed(response: ServiceResponse<BoxBody>, tongue: Tongue) -> ServiceRes
     response
 }
 
+/// What programs hear in English is for a Chinese page only where there is a word for it.
+fn why(tongue: Tongue, reason: &str) -> String {
+    let word = tongue.word("why", reason);
+    if tongue == Tongue::Chinese && word == reason { String::new() } else { word }
+}
+
 fn refusal_page(
     refusal: &ApiError,
     status: StatusCode,
@@ -263,7 +269,7 @@ fn refusal_page(
         _ => t.went_wrong,
     };
     let frame = Frame { staff: shown, ..Frame::outside(tongue) };
-    let reason = refusal.detail("reason");
+    let reason = why(tongue, &refusal.detail("reason"));
     let page = page_with(status, &Refused { frame, text, reason });
     page.unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
 }

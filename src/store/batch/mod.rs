@@ -9,9 +9,11 @@ mod certify;
 mod desk;
 mod goods;
 mod insert;
+mod key_text;
 mod keys;
 mod load;
 mod marker;
+mod payments;
 mod save;
 mod scope;
 #[cfg(test)]

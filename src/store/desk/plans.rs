@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::store::db::{Readers, open_readers};
 use crate::store::order_views::ListState;
 use crate::store::page::After;
+use crate::store::staff::{log, views};
 
 const AFTER: Option<After> = Some(After { key: 1_000_000, id: 500 });
 
@@ -126,4 +127,22 @@ async fn the_shipping_desk_goes_along_an_index() {
     }
     let job = plan(&readers, job_select(wxapp(), 9, staff)).await;
     goes_along(&job, "slip_print_wxapp_id_job_id_idx");
+}
+
+#[tokio::test]
+async fn what_is_written_of_staff_goes_along_an_index() {
+    let readers = database().await;
+    for after in [None, AFTER] {
+        for shop in [Some(wxapp()), None] {
+            let all = plan(&readers, log::select(shop, None, after)).await;
+            goes_along(&all, "audit_entry_wxapp_id_created_at_id_idx");
+            // Sorted: about one thing there are few.
+            let one = plan(&readers, log::select(shop, Some(("order", 60)), after)).await;
+            assert!(one.contains("audit_entry_subject_subject_id_id_idx"), "{one}");
+            assert!(!one.contains("SCAN "), "{one}");
+        }
+    }
+    let kept = plan(&readers, views::select(StaffId::parse(7).unwrap(), wxapp())).await;
+    assert!(kept.contains("admin_view_admin_id_wxapp_id_idx"), "{kept}");
+    assert!(!kept.contains("SCAN "), "{kept}");
 }
