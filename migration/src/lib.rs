@@ -11,6 +11,7 @@ mod m20261125_000005_create_housekeeping;
 mod m20261125_000006_create_work_claims;
 mod m20261125_000010_add_order_life;
 mod m20261125_000011_create_staff;
+mod m20261125_000013_create_slip_prints;
 mod steps;
 
 pub struct Migrator;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000006_create_work_claims::Migration),
             Box::new(m20261125_000010_add_order_life::Migration),
             Box::new(m20261125_000011_create_staff::Migration),
+            Box::new(m20261125_000013_create_slip_prints::Migration),
         ]
     }
 }

@@ -15,6 +15,8 @@ mod orders;
 mod people;
 mod rights;
 mod scripts;
+mod shipping;
+mod shipping_files;
 mod tokens;
 
 #[test]

@@ -108,7 +108,7 @@ async fn each_role_passes_where_it_has_the_right_and_nowhere_else() {
 }
 
 /// A token of this member of staff with all rights, which his role cuts down.
-async fn token(app: &TestApp, login: &str, scope: Scope) -> String {
+pub async fn token(app: &TestApp, login: &str, scope: Scope) -> String {
     let member = staff::by_login(&app.readers, login).await.unwrap().unwrap();
     let value = format!("token-of-{login}");
     let token = AdminToken {

@@ -13,4 +13,5 @@ mod support;
 
 mod driver;
 mod pages;
+mod shipping;
 mod work;

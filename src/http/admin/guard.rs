@@ -20,7 +20,7 @@ use super::access::{Access, Entry, Face};
 use super::form::{FORM_MAX, Form, TOKEN};
 use super::render::{self, Shown};
 use super::texts::Tongue;
-use super::{AdminState, session};
+use super::{AdminState, session, upload};
 use crate::actors::directory::Shop;
 use crate::domain::id::{StaffId, WxappId};
 use crate::domain::staff::{Grants, Right, Role, Scope};
@@ -236,7 +236,7 @@ async fn pass(
 ) -> Result<(), Stopped> {
     let entry = entry(admin, request)?;
     let form = match (entry.face, &entry.method) {
-        (Face::Html, &Method::POST) => Some(read_form(request).await?),
+        (Face::Html, &Method::POST) => Some(read_form(request, entry.access).await?),
         _ => None,
     };
     if form.is_some() {
@@ -378,11 +378,15 @@ async fn shop(
     app.directory.shop(id).await.map(Some).map_err(|_| not_found())
 }
 
-async fn read_form(request: &mut ServiceRequest) -> Result<Form, ApiError> {
+/// Files are read for staff alone: before the log-in a form is small.
+async fn read_form(request: &mut ServiceRequest, access: Access) -> Result<Form, ApiError> {
     let payload = request.take_payload();
     let mut payload = payload;
     let payload = web::Payload::from_request(request.request(), &mut payload);
     let payload = payload.await.map_err(ApiError::internal)?;
+    if access != Access::Public && upload::is_multipart(request.headers()) {
+        return upload::read(request.headers(), payload).await;
+    }
     let bytes = extract::body(request.request(), payload, FORM_MAX).await?;
     Form::parse(&bytes)
 }

@@ -19,10 +19,12 @@ pub mod password;
 mod people;
 mod render;
 mod session;
+mod shipping;
 pub mod texts;
 mod throttle;
 mod tokens;
 pub mod totp;
+mod upload;
 
 use std::sync::Arc;
 
@@ -77,6 +79,7 @@ pub fn routes() -> Routes {
     login::routes(&mut routes);
     me::routes(&mut routes);
     people::routes(&mut routes);
+    shipping::routes(&mut routes);
     tokens::routes(&mut routes);
     routes
 }

@@ -142,6 +142,7 @@ impl Shown {
 fn label(t: &Texts, place: &str) -> &'static str {
     match place {
         "orders" => t.orders,
+        "shipping" => t.shipping,
         "incidents" => t.incidents,
         "log" => t.audit,
         "people" => t.people,
@@ -152,8 +153,9 @@ fn label(t: &Texts, place: &str) -> &'static str {
 }
 
 /// The rights that open the places of one mini-program.
-const OF_SHOP: [(&str, &str, Right); 3] = [
+const OF_SHOP: [(&str, &str, Right); 4] = [
     ("orders", "orders", Right::OrdersRead),
+    ("shipping", "shipping", Right::OrdersShip),
     ("incidents", "incidents", Right::Incidents),
     ("log", "audit", Right::Audit),
 ];

@@ -8,6 +8,7 @@ texts! {
     skip "跳到正文" "Skip to content";
     menu "菜单" "Menu";
     orders "订单" "Orders";
+    shipping "发货台" "Shipping desk";
     incidents "异常通知" "Incidents";
     people "员工" "Staff";
     tokens "接口令牌" "API tokens";
