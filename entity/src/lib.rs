@@ -29,6 +29,7 @@ pub mod session;
 pub mod shipment;
 pub mod shipment_goods;
 pub mod sku;
+pub mod slip_print;
 pub mod stock_entry;
 pub mod user;
 pub mod user_address;

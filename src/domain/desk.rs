@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::address::Address;
 use super::books::Kept;
 use super::id::{
-    AuditId, GoodsId, IdempotencyKey, IncidentId, NotificationId, OrderId, StaffId, WxappId,
+    AuditId, GoodsId, IdempotencyKey, IncidentId, NotificationId, OrderId, ShipmentId, StaffId,
+    WxappId,
 };
 use super::notification::Facts;
 use super::payment::IncidentReason;
@@ -128,12 +129,25 @@ pub enum CodeOf {
     Sku(String),
 }
 
+/// The message about a parcel that nobody has begun to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsentMessage {
+    pub id: NotificationId,
+    pub facts: Facts,
+    /// It is not to be sent: the parcel was taken back.
+    pub is_void: bool,
+}
+
 /// What a batch reads and makes for staff, beside the rows of orders, goods and money.
 #[derive(Debug, Default)]
 pub struct DeskBooks {
     pub addresses: BTreeMap<OrderId, Kept<Address>>,
     pub incidents: BTreeMap<IncidentId, Kept<IncidentCase>>,
     pub messages: BTreeMap<NotificationId, Kept<MessageCase>>,
+    /// By the parcel that they tell of.
+    pub unsent: BTreeMap<ShipmentId, Kept<UnsentMessage>>,
+    /// Parcels that are no more.
+    pub taken_back: Vec<ShipmentId>,
     /// Goods put on or off sale.
     pub sale: BTreeMap<GoodsId, bool>,
     /// Sheets of goods that are written.

@@ -52,6 +52,47 @@ pub fn find(code: &str) -> Option<&'static Express> {
     COMPANIES.iter().find(|company| company.code == code)
 }
 
+/// The company that people mean: by its code, its name, or the beginning of its name; where several
+/// begin alike, the first of the list, which carries the most.
+pub fn named(text: &str) -> Option<&'static Express> {
+    let text = text.trim();
+    let exact = |company: &&Express| {
+        company.code.eq_ignore_ascii_case(text) || company.name.eq_ignore_ascii_case(text)
+    };
+    let begins = |company: &&Express| text.chars().count() >= 2 && company.name.starts_with(text);
+    COMPANIES.iter().find(exact).or_else(|| COMPANIES.iter().find(begins))
+}
+
+/// The company whose numbers look like this one; none: several may be meant.
+///
+/// Source: the forms that numbers of these companies have on parcels; no company publishes a rule.
+/// So this proposes, and staff see what was taken.
+pub fn of_number(number: &str) -> Option<&'static Express> {
+    let letters = number.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let (letters, rest) = number.split_at(letters);
+    let digits = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    let code = match (letters, rest.len()) {
+        ("SF", 12..=15) if digits => "SF",
+        ("JT", 13) if digits => "JTSD",
+        ("YT", 13) if digits => "YTO",
+        ("DPK", 9..=15) if digits => "DBL",
+        ("JD" | "JDV" | "JDVA" | "JDVB" | "JDX" | "JDK", 8..) => "JD",
+        (_, 11) if letters.len() == 2 && is_postal(rest) => "EMS",
+        ("", 14) if digits && ["73", "75", "76", "78"].contains(&&rest[..2]) => "ZTO",
+        ("", 15) if digits && rest.starts_with("77") => "STO",
+        ("", 15) if digits && ["31", "43", "46"].contains(&&rest[..2]) => "YD",
+        ("", 13) if digits && ["98", "99"].contains(&&rest[..2]) => "YZPY",
+        _ => return None,
+    };
+    find(code)
+}
+
+/// Nine digits and `CN`, the end of an international postal number (UPU S10).
+fn is_postal(rest: &str) -> bool {
+    let (digits, land) = rest.split_at_checked(9).unwrap_or_default();
+    digits.bytes().all(|byte| byte.is_ascii_digit()) && land == "CN"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +105,48 @@ mod tests {
             assert!(company.code.len() <= 16 && company.code.is_ascii());
         }
         assert_eq!(find("sf"), None);
+    }
+
+    fn code(company: Option<&Express>) -> &str {
+        company.map_or("-", |company| company.code)
+    }
+
+    #[test]
+    fn a_number_proposes_its_company_or_none() {
+        for (number, expected) in [
+            ("SF1234567890123", "SF"),
+            ("JT1234567890123", "JTSD"),
+            ("YT1234567890123", "YTO"),
+            ("DPK123456789012", "DBL"),
+            ("JDVA12345678901", "JD"),
+            ("EA123456789CN", "EMS"),
+            ("75312345678901", "ZTO"),
+            ("773123456789012", "STO"),
+            ("431234567890123", "YD"),
+            ("9812345678901", "YZPY"),
+            ("123456789012", "-"),
+            ("SF", "-"),
+            ("", "-"),
+            ("XX123456789US", "-"),
+            ("SFX234567890123", "-"),
+        ] {
+            assert_eq!(code(of_number(number)), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn companies_are_known_by_code_name_and_beginning() {
+        for (text, expected) in [
+            ("zto", "ZTO"),
+            (" 中通 ", "ZTO"),
+            ("中通快运", "ZTOKY"),
+            ("顺丰速运", "SF"),
+            ("ems", "EMS"),
+            ("中", "-"),
+            ("", "-"),
+            ("飞鸽", "-"),
+        ] {
+            assert_eq!(code(named(text)), expected, "{text}");
+        }
     }
 }

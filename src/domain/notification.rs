@@ -48,6 +48,8 @@ pub struct NewNotification {
     pub facts: Facts,
     /// The prepay_id that paid, for the historic template message.
     pub form_id: Option<String>,
+    /// How long it waits before it may be sent.
+    pub hold_seconds: i64,
 }
 
 /// What templates may quote as `{name}`: `order_no`, `goods`, `amount` (yuan), `time`, `reason`,

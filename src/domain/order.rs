@@ -214,6 +214,8 @@ pub enum OrderEvent {
     ShipPart,
     /// The parcel leaves after which nothing is left to ship.
     Ship,
+    /// A parcel has not left after all.
+    Unship,
     /// The buyer has the goods, or has had the time to say that he has not.
     Receive,
     /// All the money has gone back, by WeChat's own records.
@@ -290,11 +292,12 @@ pub fn apply(
             to(S::Paid(paid), effects)
         }
         (S::Unpaid(_), E::SellOut) => close(now, CloseReason::SoldOut),
-        (S::Unpaid(_), E::ReturnMoney | E::ShipPart | E::Ship | E::Receive) => {
+        (S::Unpaid(_), E::ReturnMoney | E::ShipPart | E::Ship | E::Unship | E::Receive) => {
             Err(Refused::NotPaid)
         }
         (S::Paid(paid), E::ShipPart) => to(S::Paid(paid.clone()), vec![]),
         (S::Paid(paid), E::Ship) => to(S::Shipped { paid: paid.clone(), at: now }, vec![]),
+        (S::Paid(paid) | S::Shipped { paid, .. }, E::Unship) => to(S::Paid(paid.clone()), vec![]),
         (S::Paid(_), E::Receive) => Err(Refused::NotShipped),
         (S::Shipped { paid, at }, E::Receive) => {
             to(S::Completed { paid: paid.clone(), shipped_at: *at, at: now }, vec![])
@@ -313,7 +316,9 @@ pub fn apply(
             | E::SellOut,
         )
         | (S::Shipped { .. }, E::ShipPart | E::Ship)
-        | (S::Completed { .. }, E::ShipPart | E::Ship | E::Receive) => Err(already(state)),
+        | (S::Completed { .. }, E::ShipPart | E::Ship | E::Unship | E::Receive) => {
+            Err(already(state))
+        }
         (
             S::Closed { .. } | S::Refunded { .. },
             E::BeginClosing(_)
@@ -323,6 +328,7 @@ pub fn apply(
             | E::SellOut
             | E::ShipPart
             | E::Ship
+            | E::Unship
             | E::Receive
             | E::ReturnMoney,
         ) => Err(already(state)),
@@ -411,6 +417,7 @@ mod tests {
         check(OrderEvent::SellOut, unpaid(Ok("closed"), Ok("closed")));
         check(OrderEvent::ShipPart, paid_for(Ok("paid"), done[1], done[2]));
         check(OrderEvent::Ship, paid_for(Ok("shipped"), done[1], done[2]));
+        check(OrderEvent::Unship, paid_for(Ok("paid"), Ok("paid"), done[2]));
         check(OrderEvent::Receive, paid_for(Err(NotShipped), Ok("completed"), done[2]));
         check(OrderEvent::ReturnMoney, paid_for(Ok("refunded"), Ok("refunded"), Ok("refunded")));
     }

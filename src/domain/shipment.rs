@@ -12,6 +12,9 @@ use super::time::Timestamp;
 pub const PARCELS_MAX: usize = 10;
 /// How often WeChat takes other data for what it was told is shipped (10060003).
 pub const RESHIPMENTS_AT_WECHAT: i64 = 1;
+/// How long the buyer's message about a parcel of the shipping desk waits, so that a scan can be
+/// taken back. Ours: a clerk sees a wrong scan at once, and a buyer does not miss a minute.
+pub const HOLD_SECONDS: i64 = 60;
 const NAME_MAX: usize = 32;
 
 /// A parcel on its way.

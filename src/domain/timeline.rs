@@ -94,6 +94,8 @@ whats! {
     ShippedPart = "shipped_part",
     Shipped = "shipped",
     NumberCorrected = "number_corrected",
+    /// A parcel that had been scanned did not leave.
+    TakenBack = "taken_back",
     Completed = "completed",
     RefundOrdered = "refund_ordered",
     RefundSucceeded = "refund_succeeded",

@@ -286,7 +286,9 @@ pub async fn problems(
     };
     let (request, old) = response.into_parts();
     let mut new = error.response(language);
-    keep(&old, &mut new, &[header::ALLOW, header::RETRY_AFTER]);
+    let kept =
+        [header::ALLOW, header::RETRY_AFTER, header::CACHE_CONTROL, header::X_CONTENT_TYPE_OPTIONS];
+    keep(&old, &mut new, &kept);
     Ok(ServiceResponse::new(request, new))
 }
 

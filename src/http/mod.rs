@@ -35,6 +35,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::actors::directory::Directory;
 use crate::actors::journal::JournalHandle;
+use crate::actors::order::Lookups;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Readers;
@@ -153,6 +154,7 @@ pub fn app(
     App::new()
         .app_data(state.clone())
         .app_data(Data::from(limits))
+        .app_data(Lookups::new(state.readers.clone()))
         .service(api)
         .configure(|config| admin::configure(config, site))
         .configure(callback::routes)

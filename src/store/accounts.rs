@@ -344,8 +344,7 @@ fn with_default(
     if !is_default {
         return write;
     }
-    let Write(statements) = set_default_address(backend, wxapp, user, address);
-    statements.into_iter().fold(write, Write::and)
+    write.then(set_default_address(backend, wxapp, user, address))
 }
 
 /// Makes one address the default and the others not. Nothing changes when it is not the buyer's.
@@ -406,5 +405,5 @@ pub fn add_grants(
         };
         Entity::insert(row.into_active_model()).on_conflict(count_up.clone()).build(backend)
     };
-    Write(template_ids.iter().map(insert).collect())
+    Write::all(template_ids.iter().map(insert))
 }

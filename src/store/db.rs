@@ -28,15 +28,41 @@ pub(super) fn readable<T>(rows: impl Iterator<Item = Result<T, StoreError>>) -> 
 
 /// Statements that the journal executes, as they stand, with its next commit.
 #[derive(Debug, Clone, Default)]
-pub struct Write(pub(crate) Vec<Statement>);
+pub struct Write(Vec<Step>);
+
+#[derive(Debug, Clone)]
+struct Step {
+    statement: Statement,
+    /// Without a row to change, nothing of the whole write is done.
+    must_meet: bool,
+}
 
 impl Write {
     pub(crate) fn one(statement: Statement) -> Self {
-        Self(vec![statement])
+        Self::all([statement])
     }
-    pub(crate) fn and(mut self, statement: Statement) -> Self {
-        self.0.push(statement);
-        self
+    pub(crate) fn all(statements: impl IntoIterator<Item = Statement>) -> Self {
+        let step = |statement| Step { statement, must_meet: false };
+        Self(statements.into_iter().map(step).collect())
+    }
+    /// A condition that only the database can decide: the statement meets a row, or the whole write
+    /// is refused. It must really write, or nodes of a Galera cluster do not hear of it.
+    pub(crate) fn must_meet(statement: Statement) -> Self {
+        Self(vec![Step { statement, must_meet: true }])
+    }
+    pub(crate) fn and(self, statement: Statement) -> Self {
+        self.then(Self::one(statement))
+    }
+    /// Executes the statements in their order; what must meet a row and does not is an error about
+    /// content.
+    pub(crate) async fn execute(&self, db: &impl ConnectionTrait) -> Result<(), StoreError> {
+        for Step { statement, must_meet } in &self.0 {
+            let done = db.execute_raw(statement.clone()).await?;
+            if *must_meet && done.rows_affected() == 0 {
+                return Err(StoreError::row("(condition)", "not met: the write is refused"));
+            }
+        }
+        Ok(())
     }
     /// Both, in this order, in one commit.
     pub fn then(mut self, other: Write) -> Self {

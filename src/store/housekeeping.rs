@@ -1,7 +1,7 @@
-//! Deletes rows that have served: idempotency keys after their days, sessions that have run out,
-//! claims that nobody came back for.
+//! Deletes rows that have served: idempotency keys after their days, sessions of buyers and staff
+//! that have run out, claims that nobody came back for.
 
-use entity::{idempotency, session, work_claim};
+use entity::{admin_session, idempotency, session, work_claim};
 use sea_orm::sea_query::{DeleteStatement, Query};
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, Order, QueryFilter, QueryTrait, StatementBuilder,
@@ -20,10 +20,13 @@ pub fn sweep(backend: DbBackend, keys_before: Timestamp, now: Timestamp) -> Writ
     let keys = old_keys(backend, keys_before);
     let sessions =
         session::Entity::delete_many().filter(session::Column::ExpiresAt.lt(now.as_millis()));
+    let staff = admin_session::Entity::delete_many()
+        .filter(admin_session::Column::ExpiresAt.lt(now.as_millis()));
     let run_out = now.plus_seconds(-CLAIM_SECONDS).as_millis();
     let claims = work_claim::Entity::delete_many().filter(work_claim::Column::Until.lt(run_out));
     Write::one(StatementBuilder::build(&keys, &backend))
         .and(sessions.build(backend))
+        .and(staff.build(backend))
         .and(claims.build(backend))
 }
 

@@ -25,9 +25,7 @@ async fn outbox() -> TestReaders {
 }
 
 async fn write(readers: &Readers, write: Write) {
-    for statement in write.0 {
-        readers.db().execute_raw(statement).await.unwrap();
-    }
+    write.execute(readers.db()).await.unwrap();
 }
 
 fn ids(numbers: &[i64]) -> Vec<NotificationId> {

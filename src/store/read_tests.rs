@@ -28,9 +28,7 @@ async fn shop() -> TestReaders {
 }
 
 async fn write(readers: &Readers, write: Write) {
-    for statement in write.0 {
-        readers.db().execute_raw(statement).await.unwrap();
-    }
+    write.execute(readers.db()).await.unwrap();
 }
 
 fn home(id: i64, name: &str, is_default: bool) -> BookAddress {

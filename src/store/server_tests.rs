@@ -201,7 +201,7 @@ async fn one_key_in_two_processes_is_one_order() {
 }
 
 /// Until a transaction of this database waits for a lock.
-async fn until_somebody_waits(shop: &TestReaders) {
+pub(super) async fn until_somebody_waits(shop: &TestReaders) {
     let sql = match shop.backend() {
         DbBackend::Postgres => {
             "SELECT COUNT(*) AS n FROM pg_stat_activity \

@@ -133,7 +133,7 @@ async fn a_new_password_ends_every_other_session() {
     app.stop().await;
 }
 
-fn code_at(secret: &str, app: &TestApp) -> String {
+pub fn code_at(secret: &str, app: &TestApp) -> String {
     let secret = Secret::try_from_base32(secret).unwrap();
     let seconds = u64::try_from(app.clock.now().as_millis() / 1000).unwrap();
     Builder::new().with_secret(secret).build().unwrap().generate(seconds).to_string()
@@ -143,6 +143,7 @@ fn code_at(secret: &str, app: &TestApp) -> String {
 async fn a_one_time_code_is_asked_for_and_is_good_once() {
     let app = TestApp::start().await;
     let boss = Clerk::of(&app, "boss", OWNER).await;
+    let elsewhere = Clerk::logged_in(&app, "boss").await;
     let page = boss.get("/admin/me/two-step").await.expect(200).text;
     let between = |start: &str, end: &str| {
         page.split_once(start).unwrap().1.split(end).next().unwrap().to_owned()
@@ -151,6 +152,8 @@ async fn a_one_time_code_is_asked_for_and_is_good_once() {
     let code = code_at(&secret, &app);
     let fields = [("sealed", sealed.as_str()), ("password", PASSWORD), ("code", code.as_str())];
     boss.post("/admin/me/two-step", &fields).await.expect(303);
+    boss.get("/admin/me").await.expect(200);
+    elsewhere.get("/admin/me").await.expect(303);
     let without = Clerk::new(&app);
     without.logs_in("boss", PASSWORD).await.expect(422);
     let used = [("login", "boss"), ("password", PASSWORD), ("code", code.as_str())];

@@ -7,6 +7,7 @@ mod support;
 
 use support::storage::Kind;
 
+mod attacks;
 mod clerk;
 mod goods;
 mod log_in;
@@ -15,6 +16,8 @@ mod orders;
 mod people;
 mod rights;
 mod scripts;
+mod shipping;
+mod shipping_files;
 mod stock;
 mod tokens;
 

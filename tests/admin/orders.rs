@@ -152,6 +152,9 @@ async fn the_price_changes_only_when_confirmed_and_before_the_payment() {
     alice.pays(&payment).await;
     let late = clerk.post(&price, &fields).await.expect(422);
     assert!(late.text.contains("订单已经付款"));
+    let finance = Clerk::of(&app, "money", &first(Role::Finance)).await;
+    let log = finance.get("/admin/shops/10001/audit").await.expect(200).text;
+    assert!(log.contains("</span> ¥8.00") && !log.contains("</span> 800"), "yuan, as people read");
     app.audit_is_clean().await;
     app.stop().await;
 }

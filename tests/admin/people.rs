@@ -140,3 +140,33 @@ async fn names_are_shown_as_text() {
     assert!(page.contains("&lt;img") || page.contains("&#60;img"), "{page}");
     app.stop().await;
 }
+
+#[actix_web::test]
+async fn a_form_that_is_sent_twice_changes_an_account_once() {
+    let app = TestApp::start().await;
+    let boss = Clerk::of(&app, "boss", OWNER).await;
+    let key = crate::orders::field(&boss.get("/admin/people").await.expect(200).text, "key");
+    let new = [
+        ("login", "clerk"),
+        ("name", "x"),
+        ("password", PASSWORD),
+        ("role-all", "finance"),
+        ("key", key.as_str()),
+    ];
+    let id = id(&boss.post("/admin/people", &new).await.expect(303));
+    let twice = boss.post("/admin/people", &new).await.expect(409);
+    assert!(twice.text.contains("这个表单已经提交过"), "and not that the name is taken");
+    let place = format!("/admin/people/{id}");
+    let page = boss.get(&place).await.expect(200).text;
+    let key = crate::orders::field(&page, "key");
+    let roles = format!("{place}/roles");
+    let key = ("key", key.as_str());
+    boss.post(&roles, &[("role-all", "warehouse"), key]).await.expect(303);
+    boss.post(&roles, &[("role-all", "operations")]).await.expect(303);
+    // The first form once more, late: it changes nothing back.
+    let late = boss.post(&roles, &[("role-all", "warehouse"), key]).await.expect(409);
+    assert!(late.text.contains("这个表单已经提交过"));
+    let page = boss.get(&place).await.expect(200).text;
+    assert!(page.contains("value=\"operations\" selected"), "{page}");
+    app.stop().await;
+}

@@ -48,7 +48,8 @@ async fn nothing_that_anybody_typed_becomes_markup() {
     boss.post("/admin/people", &new).await.expect(303);
     let token = [("name", short), ("shop", "all"), ("days", "3"), ("rights", "orders.read")];
     is_harmless("tokens", &boss.post("/admin/tokens", &token).await.expect(200).text);
-    let view = [("name", short), ("query", "q=%22%27%3E%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")];
+    let view =
+        [("name", short), ("query", "sku=%22%27%3E%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")];
     boss.post(&format!("{ORDERS}/views"), &view).await.expect(303);
     let fields = [
         ("company", "OTHER"),

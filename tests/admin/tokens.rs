@@ -120,3 +120,64 @@ async fn a_token_needs_rights_that_its_maker_holds() {
     }
     app.stop().await;
 }
+
+#[actix_web::test]
+async fn a_token_makes_none_that_outlives_it() {
+    let app = TestApp::start().await;
+    let boss = Clerk::of(&app, "boss", OWNER).await;
+    let token = token(&boss, &["tokens.manage"], "all").await;
+    let new = |days: i64| json!({"name": "child", "rights": ["tokens.manage"], "shop": "all", "days": days});
+    let tokens = "/api/admin/v1/tokens";
+    app.post(tokens, Some(&token), new(31)).await.refused(400, "invalid_request");
+    app.advance(1);
+    app.post(tokens, Some(&token), new(30)).await.refused(400, "invalid_request");
+    app.post(tokens, Some(&token), new(29)).await.expect(200);
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn a_key_makes_a_repeated_call_act_once() {
+    let app = TestApp::start().await;
+    let boss = Clerk::of(&app, "boss", OWNER).await;
+    let token = token(&boss, &["tokens.manage"], "all").await;
+    let new = json!({"name": "once", "rights": ["tokens.manage"], "shop": "all", "days": 1});
+    let headers = [("idempotency-key", "k1"), ("content-type", "application/json")];
+    let post = async || {
+        let body = Some(new.to_string().into_bytes());
+        let path = "/api/admin/v1/tokens";
+        app.call(awc::http::Method::POST, path, Some(&token), &headers, body).await
+    };
+    post().await.expect(200);
+    post().await.refused(409, "idempotency_conflict");
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn there_are_no_more_tokens_than_are_shown() {
+    let app = TestApp::start().await;
+    let boss = Clerk::of(&app, "boss", OWNER).await;
+    let new = [("name", "x"), ("shop", "all"), ("days", "30"), ("rights", "orders.read")];
+    for _ in 0..200 {
+        boss.post("/admin/tokens", &new).await.expect(200);
+    }
+    let full = boss.post("/admin/tokens", &new).await.expect(409);
+    assert!(full.text.contains("最多 200 个令牌"), "{}", full.text);
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn a_token_that_is_revoked_twice_is_revoked() {
+    let app = TestApp::start().await;
+    let boss = Clerk::of(&app, "boss", OWNER).await;
+    token(&boss, &["orders.read"], "all").await;
+    let page = boss.get("/admin/tokens").await.expect(200).text;
+    assert!(page.contains("<td>boss</td>"), "whose it is");
+    let revoke = page.split("action=\"").find(|part| part.contains("/revoke\"")).unwrap();
+    let key = crate::orders::field(revoke, "key");
+    let revoke = revoke.split('"').next().unwrap();
+    for _ in 0..2 {
+        let done = boss.post(revoke, &[("key", &key)]).await.expect(303);
+        assert!(done.header("location").unwrap().starts_with("/admin/tokens"));
+    }
+    app.stop().await;
+}

@@ -1,7 +1,8 @@
 //! Debian's chromium, driven by its chromedriver over the W3C WebDriver protocol: the few commands
 //! that these tests need, spoken over awc.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,9 +31,10 @@ pub struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends its browsers when it is asked to go.
-        let id = self.driver.id().to_string();
-        drop(Command::new("kill").args(["-TERM", &id]).status());
+        self.end_session();
+        // What is left of the driver and its browser is one group of processes.
+        let group = format!("-{}", self.driver.id());
+        drop(Command::new("kill").args(["-KILL", "--", &group]).status());
         drop(self.driver.wait());
     }
 }
@@ -45,6 +47,22 @@ pub enum Scripts {
 }
 
 impl Browser {
+    /// The driver ends its browser, and removes what it kept, only when it is asked so: killed, it
+    /// leaves the browser running.
+    fn end_session(&self) {
+        let Some((host, path)) = self.session.strip_prefix("http://").and_then(|url| {
+            let (host, path) = url.split_once('/')?;
+            Some((host, format!("/{path}")))
+        }) else {
+            return;
+        };
+        let Ok(mut stream) = std::net::TcpStream::connect(host) else { return };
+        drop(stream.set_read_timeout(Some(Duration::from_secs(10))));
+        drop(write!(stream, "DELETE {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        // It answers when the browser is gone.
+        drop(stream.read(&mut [0; 64]));
+    }
+
     /// At this site; where there is no browser, says so.
     pub async fn open(site: &str, scripts: Scripts) -> Option<Self> {
         if !Path::new(CHROMIUM).exists() || !Path::new(DRIVER).exists() {
@@ -211,6 +229,7 @@ impl Browser {
 fn start_driver() -> (Child, u16) {
     let mut driver = Command::new(DRIVER)
         .arg("--port=0")
+        .process_group(0)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -14,4 +14,5 @@ mod support;
 mod driver;
 mod goods;
 mod pages;
+mod shipping;
 mod work;

@@ -75,9 +75,14 @@ async fn violations(browser: &Browser, rules: &str) -> Vec<String> {
     found.as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
 }
 
-async fn is_fine(browser: &Browser, place: &str) {
+pub async fn is_fine(browser: &Browser, place: &str) {
     browser.screen(1280, "light").await;
     browser.goto(place).await;
+    is_fine_here(browser, place).await;
+}
+
+/// The same of a page that is no address of its own, such as the answer to a form.
+pub async fn is_fine_here(browser: &Browser, place: &str) {
     browser.runs(AXE).await;
     let some = "['color-contrast', 'target-size', 'scrollable-region-focusable']";
     for (width, scheme, rules) in [
@@ -95,6 +100,13 @@ async fn is_fine(browser: &Browser, place: &str) {
     assert_eq!(browser.complaints().await, [""; 0], "{place}");
 }
 
+/// Chooses the language of the pages.
+pub async fn speak(browser: &Browser, language: &str) {
+    browser.goto("/admin/me").await;
+    browser.click(&format!("button[name=language][value={language}]")).await;
+    browser.is_there(".notice").await;
+}
+
 async fn all_pages_are_fine(language: &str) {
     let app = TestApp::start().await;
     let Some(browser) = Browser::open(&app.url, Scripts::On).await else { return };
@@ -102,9 +114,7 @@ async fn all_pages_are_fine(language: &str) {
     let places = places(&app).await;
     is_fine(&browser, "/admin/login").await;
     log_in(&browser, "boss").await;
-    browser.goto("/admin/me").await;
-    browser.click(&format!("button[name=language][value={language}]")).await;
-    browser.is_there(".notice").await;
+    speak(&browser, language).await;
     for place in places {
         is_fine(&browser, &place).await;
     }
@@ -167,9 +177,13 @@ async fn pictures_are_taken_on_request() {
     log_in(&browser, "boss").await;
     let order = places.iter().rfind(|place| place.ends_with("/refund")).unwrap();
     let order = order.trim_end_matches("/refund").to_owned();
+    browser.goto(&order).await;
+    let number = browser.text("h1 small").await;
+    let slip = format!("{}?slip={number}", crate::shipping::DESK);
     for (name, place, width, scheme) in [
         ("admin-orders", ORDERS, 1280, "light"),
         ("admin-order", order.as_str(), 1280, "light"),
+        ("admin-shipping", slip.as_str(), 1280, "light"),
         ("admin-order-phone", order.as_str(), 390, "dark"),
     ] {
         browser.screen(width, scheme).await;
@@ -177,5 +191,11 @@ async fn pictures_are_taken_on_request() {
         let picture = STANDARD.decode(browser.picture().await).unwrap();
         std::fs::write(format!("{folder}/{name}.png"), picture).unwrap();
     }
+    browser.screen(1280, "light").await;
+    browser.goto(&format!("{}/slips", crate::shipping::DESK)).await;
+    browser.click("main form button").await;
+    browser.is_there(".barcode").await;
+    let picture = STANDARD.decode(browser.picture().await).unwrap();
+    std::fs::write(format!("{folder}/admin-slips.png"), picture).unwrap();
     app.stop().await;
 }

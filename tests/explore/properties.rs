@@ -242,7 +242,11 @@ pub fn check_step(before: &State, after: &State) -> Check {
             OrderState::Closed { .. } | OrderState::Refunded { .. } => *now == order.state,
             OrderState::Paid(_) => now.paid().is_some(),
             OrderState::Shipped { .. } => {
-                now.paid().is_some() && !matches!(now, OrderState::Paid(_))
+                let parcels = |state: &State| {
+                    state.db.shipments.values().filter(|parcel| parcel.order == *id).count()
+                };
+                let is_back = parcels(after) < parcels(before);
+                now.paid().is_some() && (is_back || !matches!(now, OrderState::Paid(_)))
             }
             OrderState::Completed { .. } => {
                 matches!(now, OrderState::Completed { .. } | OrderState::Refunded { .. })
@@ -278,7 +282,8 @@ fn no_parcel_while_money_goes_back(before: &State, after: &State) -> Check {
             let of_order = state.db.shipments.values().filter(|parcel| parcel.order == order.id);
             of_order.count()
         };
-        let moved = parcels(before) != parcels(after)
+        // One that is taken back does not leave: that is how to keep it.
+        let moved = parcels(after) > parcels(before)
             || matches!(after.db.orders[&order.id].state, OrderState::Completed { .. })
                 && !matches!(order.state, OrderState::Completed { .. });
         let settled = payments(before, order).filter(|p| p.kind == PaymentKind::Settled);

@@ -10,6 +10,7 @@ use buynow::domain::address::Address;
 use buynow::domain::attempt::{Attempt, AttemptTerms};
 use buynow::domain::books::{Books, Kept, KeyBinding, KeyRef, Operation, StockEntry};
 use buynow::domain::cart::{Cart, CartItem};
+use buynow::domain::desk::UnsentMessage;
 use buynow::domain::fold::{
     Command, KeyClaim, LINES_MAX, Outcome, Place, StartAttempt, ids_needed,
 };
@@ -144,6 +145,8 @@ impl Db {
         books.payments = loaded(&self.payments);
         books.refunds = loaded(&self.refunds);
         books.shipments = loaded(&self.shipments);
+        // Whoever takes back is before whoever sends: the other way is a refusal on one row.
+        books.desk.unsent = self.shipments.keys().map(unsent).collect();
         books.keys = self.keys.clone();
         for entry in &self.entries {
             *books.deducted.entry(entry.line).or_default() -= entry.delta;
@@ -198,6 +201,12 @@ impl Db {
         written(&mut self.payments, books.payments);
         written(&mut self.refunds, books.refunds);
         written(&mut self.shipments, books.shipments);
+        for parcel in &books.desk.taken_back {
+            let order = self.shipments.remove(parcel).unwrap().order;
+            let told = (order, Event::OrderShipped);
+            let told = self.messages.iter().position(|message| *message == told).unwrap();
+            self.messages.remove(told);
+        }
         for (order, mut lines) in books.lines {
             lines.sort_by_key(|line| line.id);
             self.lines.entry(order).or_insert_with(|| Rc::new(lines));
@@ -211,6 +220,12 @@ impl Db {
             }
         }
     }
+}
+
+fn unsent(parcel: &ShipmentId) -> (ShipmentId, Kept<UnsentMessage>) {
+    let id = NotificationId::parse(parcel.get()).unwrap();
+    let message = UnsentMessage { id, facts: Default::default(), is_void: false };
+    (*parcel, Kept::loaded(message))
 }
 
 fn is_refusal(outcome: &Outcome) -> bool {
@@ -237,6 +252,7 @@ fn is_touched(books: &Books) -> bool {
         || any(&books.payments)
         || any(&books.refunds)
         || any(&books.shipments)
+        || !books.desk.taken_back.is_empty()
         || !books.timeline.is_empty()
         || !books.desk.log.is_empty()
         || !books.entries.is_empty()

@@ -1,7 +1,7 @@
 //! What staff do to an order, at any time and in any order.
 
 use buynow::domain::fold::{Act, Command, Desk, Receive, Receiver};
-use buynow::domain::id::{StaffId, TrackingNo};
+use buynow::domain::id::{ShipmentId, StaffId, TrackingNo};
 use buynow::domain::money::{Money, Quantity};
 use buynow::domain::shipment::Carrier;
 
@@ -14,6 +14,8 @@ pub enum Deed {
     /// The first line alone; everything that is left.
     ShipPart,
     ShipRest,
+    /// The newest parcel of the order; its message has not been claimed.
+    TakeBack,
     GiveBack,
     Release,
     /// Half the price of a piece less.
@@ -23,9 +25,10 @@ pub enum Deed {
     Complete,
 }
 
-pub const DEEDS: [Deed; 7] = [
+pub const DEEDS: [Deed; 8] = [
     Deed::ShipPart,
     Deed::ShipRest,
+    Deed::TakeBack,
     Deed::GiveBack,
     Deed::Release,
     Deed::Reprice,
@@ -43,6 +46,11 @@ pub fn command(state: &State, slot: usize, deed: Deed) -> Command {
             ship(state, slot, vec![(line, Quantity::parse(1).unwrap())])
         }
         Deed::ShipRest => ship(state, slot, Vec::new()),
+        Deed::TakeBack => {
+            let parcels = state.db.shipments.values().filter(|parcel| parcel.order == order);
+            let newest = parcels.map(|parcel| parcel.id).max();
+            Act::TakeBack { order, shipment: newest.unwrap_or(ShipmentId::parse(1).unwrap()) }
+        }
         Deed::GiveBack => Act::Refund { order, reason: "r".into() },
         Deed::Release => Act::Release { order, reason },
         Deed::Reprice => {
@@ -66,5 +74,6 @@ fn ship(state: &State, slot: usize, lines: Vec<(buynow::domain::id::LineId, Quan
         carrier: Carrier::parse("SF", None).unwrap(),
         number: TrackingNo::parse(format!("SF{parcels:05}")).unwrap(),
         lines,
+        hold_seconds: 0,
     }
 }

@@ -207,6 +207,10 @@ impl TestApp {
         self.storage.clone()
     }
 
+    /// As it was started.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
     pub fn database_url(&self) -> &str {
         &self.database_url
     }

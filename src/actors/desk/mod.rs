@@ -24,7 +24,7 @@ use crate::domain::id::{
 };
 use crate::domain::money::{Money, Quantity};
 use crate::domain::sheet::Sheet;
-use crate::domain::shipment::Carrier;
+use crate::domain::shipment::{Carrier, HOLD_SECONDS};
 use input::{reason, text};
 
 /// Somebody of the staff, at work for one mini-program.
@@ -85,7 +85,26 @@ impl Desk {
         number: TrackingNo,
         lines: Vec<(LineId, Quantity)>,
     ) -> Done {
-        self.act(by, Act::Ship { order, carrier, number, lines }).await
+        self.act(by, Act::Ship { order, carrier, number, lines, hold_seconds: 0 }).await
+    }
+
+    /// The same at the shipping desk: the buyer is told only after [`HOLD_SECONDS`], and until
+    /// then the scan can be taken back.
+    pub async fn scan(
+        &self,
+        by: &Clerk,
+        order: OrderId,
+        carrier: Carrier,
+        number: TrackingNo,
+        lines: Vec<(LineId, Quantity)>,
+    ) -> Done {
+        let hold_seconds = HOLD_SECONDS;
+        self.act(by, Act::Ship { order, carrier, number, lines, hold_seconds }).await
+    }
+
+    /// A parcel has not left after all; refused once sending the buyer's message has begun.
+    pub async fn take_back(&self, by: &Clerk, order: OrderId, shipment: ShipmentId) -> Done {
+        self.act(by, Act::TakeBack { order, shipment }).await
     }
 
     /// Carrier or number of a parcel were wrong. WeChat takes one such change for a payment:

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rand::RngCore as _;
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
 
 use super::actor::JournalSettings;
 use super::probe::{Point, Verdict};
@@ -158,8 +158,8 @@ impl Transaction {
         if self.is_galera {
             certify(txn, &books, &loaded, now).await?;
         }
-        for statement in writes.iter().flat_map(|write| &write.0) {
-            txn.execute_raw(statement.clone()).await?;
+        for write in writes {
+            write.execute(txn).await?;
         }
         if self.purge {
             purge_markers(txn, now.plus_seconds(-MARKER_SECONDS)).await?;

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
 use super::keys::{KeySet, UnderWay};
-use super::lookups::{Lookups, READ_LIMIT, Unknown};
+use super::lookups::{Lookups, Unknown};
 use super::protocol::*;
 use crate::actors::goods::{Admit, AdmitError, GoodsActor};
 use crate::actors::journal::{JournalError, JournalHandle, LateAnswer};
@@ -75,7 +75,7 @@ type PlaceResult = Result<PlacedOrder, PlaceError>;
 
 impl OrderActor {
     pub fn new(deps: OrderDeps) -> Self {
-        let lookups = Lookups::new(deps.readers.clone(), READ_LIMIT);
+        let lookups = Lookups::new(deps.readers.clone());
         Self { deps: Rc::new(deps), lookups, in_flight: Rc::default() }
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! It says nothing that the actor would not say. A refusal needs the board of the goods actor, and
 //! the certainty that the key is not bound and nobody is at work on it: else the buyer of the last
-//! piece, who has lost the answer, would hear that it is sold out. On a shared database there is no
-//! such certainty, and every request goes through.
+//! piece, who has lost the answer, would hear that it is sold out. On a shared database the key is
+//! looked up for that, here as there, and it is spared two mailboxes.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use super::keys::KeySet;
+use super::keys::{KeySet, Standing};
+use super::lookups::Lookups;
 use super::protocol::PlaceOrder;
 use crate::actors::goods::Board;
 use crate::clock::Clock;
@@ -29,8 +31,12 @@ impl Gate {
     }
 
     /// Lets a request pass, or says why not. One that passes is counted as long as it lies in a
-    /// mailbox: its repeat is let in behind it.
-    pub fn pass(&self, order: PlaceOrder) -> Result<PlaceOrder, PlaceRefusal> {
+    /// mailbox: its repeat is let in behind it. `lookups` are those of the caller's thread.
+    pub async fn pass(
+        &self,
+        order: PlaceOrder,
+        lookups: &Rc<Lookups>,
+    ) -> Result<PlaceOrder, PlaceRefusal> {
         let key = KeyRef {
             wxapp: self.wxapp,
             user: order.user,
@@ -39,12 +45,22 @@ impl Gate {
         };
         let refusal = order.cart.items().first();
         let refusal = refusal.and_then(|first| self.board.refusal(*first, self.clock.now()));
-        match refusal {
-            Some(refusal) if self.keys.is_free(&key) => {
-                crate::metrics::refused(&refusal);
-                Err(refusal)
+        if let Some(refusal) = refusal
+            && self.is_nobodys(&key, lookups).await
+        {
+            crate::metrics::refused(&refusal);
+            return Err(refusal);
+        }
+        Ok(PlaceOrder { arrival: Some(Arc::new(self.keys.arrive(&key))), ..order })
+    }
+
+    async fn is_nobodys(&self, key: &KeyRef, lookups: &Rc<Lookups>) -> bool {
+        match self.keys.standing(key) {
+            Standing::Free => true,
+            Standing::Taken => false,
+            Standing::Unknown(asking) => {
+                lookups.binding(key).await == Ok(None) && asking.is_undisturbed()
             }
-            _ => Ok(PlaceOrder { arrival: Some(Arc::new(self.keys.arrive(&key))), ..order }),
         }
     }
 }
@@ -63,10 +79,12 @@ mod tests {
     use crate::actors::order::{OrderActor, OrderDeps, PlaceError, PlacedOrder};
     use crate::actors::testing::*;
     use crate::domain::fold::tests::world::*;
+    use crate::store::db::open_readers;
 
     /// A gate with the actors behind it.
     struct Door {
         gate: Gate,
+        lookups: Rc<Lookups>,
         orders: Addr<OrderActor>,
         keys: Arc<KeySet>,
     }
@@ -74,7 +92,11 @@ mod tests {
     impl Door {
         /// As the edge does it.
         async fn buy(&self, order: PlaceOrder) -> Result<PlacedOrder, PlaceError> {
-            self.orders.send(self.gate.pass(order)?).await.unwrap()
+            self.orders.send(self.pass(order).await?).await.unwrap()
+        }
+
+        async fn pass(&self, order: PlaceOrder) -> Result<PlaceOrder, PlaceRefusal> {
+            self.gate.pass(order, &self.lookups).await
         }
     }
 
@@ -105,7 +127,8 @@ mod tests {
             placer: None,
         });
         let gate = Gate::new(wxapp(), board, keys.clone(), clock);
-        Door { gate, orders: orders.start(), keys }
+        let lookups = Lookups::new(shop.readers.clone());
+        Door { gate, lookups, orders: orders.start(), keys }
     }
 
     #[actix::test]
@@ -116,16 +139,16 @@ mod tests {
         let first = || buying("k", 1, &[(11, 1)]);
         let late = || buying("k", 2, &[(11, 1)]);
         door.buy(first()).await.unwrap();
-        assert!(door.gate.pass(late()).is_ok(), "nobody has been refused yet");
+        assert!(door.pass(late()).await.is_ok(), "nobody has been refused yet");
         assert_eq!(door.buy(late()).await.unwrap_err(), sold_out.into());
-        assert_eq!(door.gate.pass(late()).err(), Some(sold_out));
+        assert_eq!(door.pass(late()).await.err(), Some(sold_out));
         let and_another = buying("k", 3, &[(11, 1), (21, 1)]);
-        assert_eq!(door.gate.pass(and_another).err(), Some(sold_out));
-        assert!(door.gate.pass(buying("k", 3, &[(21, 1), (11, 1)])).is_ok(), "not its first line");
+        assert_eq!(door.pass(and_another).await.err(), Some(sold_out));
+        assert!(door.pass(buying("k", 3, &[(21, 1), (11, 1)])).await.is_ok(), "not its first line");
         let again = door.buy(first()).await.unwrap();
         assert!(again.replayed, "his key is bound: he gets his order");
         shop.clock.advance(Duration::from_millis(REFRESH_MS.unsigned_abs() + 1));
-        assert!(door.gate.pass(late()).is_ok(), "memory is too old to refuse by");
+        assert!(door.pass(late()).await.is_ok(), "memory is too old to refuse by");
         shop.stop().await;
     }
 
@@ -134,28 +157,37 @@ mod tests {
         let shop = Shop::start(1, 3).await;
         let door = door(&shop);
         let waiting = || buying("k", 1, &[(11, 2)]);
-        let in_a_mailbox = door.gate.pass(waiting()).unwrap();
+        let in_a_mailbox = door.pass(waiting()).await.unwrap();
         door.orders.send(buying("k", 2, &[(11, 2)])).await.unwrap().unwrap_err();
-        let refused = |order| door.gate.pass(order).is_err();
-        assert!(refused(buying("k", 3, &[(11, 2)])) && !refused(waiting()));
+        let refused = async |order| door.pass(order).await.is_err();
+        assert!(refused(buying("k", 3, &[(11, 2)])).await && !refused(waiting()).await);
         drop(in_a_mailbox);
-        assert!(refused(waiting()));
+        assert!(refused(waiting()).await);
         let begun = door.keys.begin(&key_of(&waiting()));
-        assert!(!refused(waiting()));
+        assert!(!refused(waiting()).await);
         drop(begun);
         shop.stop().await;
     }
 
     /// On a shared database nobody knows all keys.
     #[actix::test]
-    async fn nobody_is_refused_at_the_gate_while_keys_may_be_bound_unseen() {
-        let shop = Shop::start(1, 2).await;
+    async fn what_may_be_bound_unseen_is_looked_up_at_the_gate() {
+        let shop = Shop::start(1, 3).await;
         let door = behind(&shop, KeySet::default());
-        let late = || buying("k", 1, &[(11, 2)]);
+        let (first, late) = (|| buying("k", 1, &[(11, 1)]), || buying("k", 2, &[(11, 1)]));
+        door.buy(first()).await.unwrap();
         door.buy(late()).await.unwrap_err();
-        assert!(door.gate.pass(late()).is_ok());
-        door.keys.set_complete();
-        assert!(door.gate.pass(late()).is_err());
+        assert!(door.pass(late()).await.is_err());
+        assert!(door.pass(first()).await.is_ok(), "his key is bound");
+        assert!(door.buy(first()).await.unwrap().replayed);
+        let in_a_mailbox = door.keys.arrive(&key_of(&late()));
+        assert!(door.pass(late()).await.is_ok(), "somebody is at work on it");
+        drop(in_a_mailbox);
+        assert!(door.pass(late()).await.is_err());
+        let gone = open_readers(&shop.database.url, 1).await.unwrap();
+        gone.clone().close().await.unwrap();
+        let unanswered = door.gate.pass(late(), &Lookups::new(gone)).await;
+        assert!(unanswered.is_ok(), "nobody knows: the actor may say so");
         shop.stop().await;
     }
 
@@ -174,9 +206,9 @@ mod tests {
         let door = door(&shop);
         let three = || buying("b", 2, &[(11, 3)]);
         door.buy(three()).await.unwrap_err();
-        assert!(door.gate.pass(three()).is_err());
+        assert!(door.pass(three()).await.is_err());
         door.buy(buying("c", 1, &[(11, 1)])).await.unwrap();
-        assert!(door.gate.pass(three()).is_ok());
+        assert!(door.pass(three()).await.is_ok());
         shop.stop().await;
     }
 
@@ -195,7 +227,7 @@ mod tests {
         }
         let piece = || buying("b", 2, &[(11, 1)]);
         door.buy(piece()).await.unwrap_err();
-        assert!(door.gate.pass(piece()).is_err());
+        assert!(door.pass(piece()).await.is_err());
         held.release(Verdict::GoOn);
         assert_eq!(first.await.unwrap_err(), PlaceRefusal::UnknownAddress.into());
         door.buy(piece()).await.unwrap();

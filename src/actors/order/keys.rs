@@ -41,8 +41,61 @@ struct State {
     under_way: HashMap<KeyRef, usize>,
     /// How many requests with a key of this hash have passed the gate and not begun.
     arrived: HashMap<u64, usize>,
+    /// Of keys of this hash, while the database is asked whether they are bound.
+    asked: HashMap<u64, Asked>,
     /// While the table is read: keys that may be bound too late for the read to see them.
     meanwhile: Option<HashSet<u64>>,
+}
+
+#[derive(Default)]
+struct Asked {
+    askers: usize,
+    /// Perhaps, by a request that has come meanwhile.
+    is_bound: bool,
+}
+
+impl State {
+    fn is_with_somebody(&self, key: &KeyRef, hash: u64) -> bool {
+        self.arrived.contains_key(&hash) || self.under_way.contains_key(key)
+    }
+}
+
+/// What is known of a key.
+pub enum Standing<'a> {
+    /// Certainly neither bound nor with anybody who may still bind it.
+    Free,
+    /// Perhaps bound, or with somebody.
+    Taken,
+    /// With nobody here; whether it is bound the database knows.
+    Unknown(Asking<'a>),
+}
+
+/// Held while the database is asked about a key.
+pub struct Asking<'a> {
+    keys: &'a KeySet,
+    key: &'a KeyRef,
+    hash: u64,
+}
+
+impl Asking<'_> {
+    /// Whether the answer still holds: nobody has come with the key since the question.
+    pub fn is_undisturbed(&self) -> bool {
+        let state = self.keys.lock();
+        let bound = state.asked.get(&self.hash).is_none_or(|asked| asked.is_bound);
+        !bound && !state.is_with_somebody(self.key, self.hash)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut state = self.keys.lock();
+        if let Some(asked) = state.asked.get_mut(&self.hash) {
+            asked.askers -= 1;
+            if asked.askers == 0 {
+                state.asked.remove(&self.hash);
+            }
+        }
+    }
 }
 
 /// A request whose fate is not certain yet; counted until it is dropped.
@@ -95,14 +148,19 @@ impl KeySet {
         !state.complete || state.bound.contains(&self.hasher.hash_one(key))
     }
 
-    /// True: certainly neither bound nor with anybody who may still bind it.
-    pub fn is_free(&self, key: &KeyRef) -> bool {
+    /// What is known of a key without the database.
+    pub fn standing<'a>(&'a self, key: &'a KeyRef) -> Standing<'a> {
         let hash = self.hasher.hash_one(key);
-        let state = self.lock();
-        state.complete
-            && !state.bound.contains(&hash)
-            && !state.arrived.contains_key(&hash)
-            && !state.under_way.contains_key(key)
+        let mut state = self.lock();
+        if state.is_with_somebody(key, hash) {
+            return Standing::Taken;
+        }
+        if state.complete {
+            let may_be_bound = state.bound.contains(&hash);
+            return if may_be_bound { Standing::Taken } else { Standing::Free };
+        }
+        state.asked.entry(hash).or_default().askers += 1;
+        Standing::Unknown(Asking { keys: self, key, hash })
     }
 
     /// A request with this key is on its way to an order actor: it carries what is returned, and
@@ -129,6 +187,9 @@ impl KeySet {
     pub fn add(&self, key: &KeyRef) {
         let hash = self.hasher.hash_one(key);
         let mut state = self.lock();
+        if let Some(asked) = state.asked.get_mut(&hash) {
+            asked.is_bound = true;
+        }
         if let Some(meanwhile) = &mut state.meanwhile {
             meanwhile.insert(hash);
         }
@@ -237,20 +298,48 @@ mod tests {
     #[test]
     fn a_key_is_free_while_nobody_has_it_or_may_have_it() {
         let keys = keys();
-        assert!(!keys.is_free(&key("a")), "not complete");
+        let is_free = || matches!(keys.standing(&key("a")), Standing::Free);
+        assert!(!is_free(), "not complete");
         keys.set_complete();
-        assert!(keys.is_free(&key("a")));
+        assert!(is_free());
         let arrival = keys.arrive(&key("a"));
         let again = keys.arrive(&key("a"));
         drop(arrival);
-        assert!(!keys.is_free(&key("a")));
+        assert!(!is_free());
         let under_way = keys.begin(&key("a"));
         drop(again);
-        assert!(!keys.is_free(&key("a")));
+        assert!(!is_free());
         drop(under_way);
-        assert!(keys.is_free(&key("a")));
+        assert!(is_free());
         keys.add(&key("a"));
-        assert!(!keys.is_free(&key("a")));
+        assert!(!is_free());
+    }
+
+    #[test]
+    fn what_the_database_says_holds_unless_somebody_has_come_with_the_key() {
+        let keys = keys();
+        let (one, other) = (key("a"), key("b"));
+        let ask = || match keys.standing(&one) {
+            Standing::Unknown(asking) => Some(asking),
+            Standing::Free | Standing::Taken => None,
+        };
+        let asking = ask().unwrap();
+        keys.add(&other);
+        assert!(asking.is_undisturbed());
+        let arrival = keys.arrive(&one);
+        assert!(!asking.is_undisturbed() && ask().is_none());
+        drop(arrival);
+        assert!(asking.is_undisturbed(), "whoever came was refused");
+        let under_way = keys.begin(&one);
+        keys.add(&one);
+        assert!(!asking.is_undisturbed() && ask().is_none());
+        drop(under_way);
+        assert!(!asking.is_undisturbed(), "it is bound, and the question may have come before");
+        let second = ask().unwrap();
+        drop(asking);
+        assert!(!second.is_undisturbed(), "too careful, while a first question is open");
+        drop(second);
+        assert!(ask().unwrap().is_undisturbed(), "this one is answered by what is bound");
     }
 
     #[test]

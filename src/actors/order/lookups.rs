@@ -19,19 +19,19 @@ use crate::store::{Readers, batch};
 const KEYS_MAX: usize = 256;
 
 /// Longer than any read that is going to be answered.
-pub(super) const READ_LIMIT: Duration = Duration::from_secs(5);
+const READ_LIMIT: Duration = Duration::from_secs(5);
 
 /// The database does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unknown;
+pub struct Unknown;
 
-type Answer = Result<Option<KeyBinding>, Unknown>;
+pub type Answer = Result<Option<KeyBinding>, Unknown>;
 
 /// A key, and who waits for it.
 type Asked = (KeyRef, oneshot::Sender<Answer>);
 
-/// Looks keys up for one order actor.
-pub(super) struct Lookups {
+/// Looks keys up for one order actor, or at the gates for all requests of a thread.
+pub struct Lookups {
     readers: Readers,
     waiting: RefCell<Vec<Asked>>,
     reading: Cell<bool>,
@@ -39,7 +39,11 @@ pub(super) struct Lookups {
 }
 
 impl Lookups {
-    pub fn new(readers: Readers, read_limit: Duration) -> Rc<Self> {
+    pub fn new(readers: Readers) -> Rc<Self> {
+        Self::with_limit(readers, READ_LIMIT)
+    }
+
+    pub(super) fn with_limit(readers: Readers, read_limit: Duration) -> Rc<Self> {
         let (waiting, reading) = (RefCell::default(), Cell::new(false));
         Rc::new(Self { readers, waiting, reading, read_limit })
     }
@@ -122,7 +126,7 @@ mod tests {
         for buyer in 1..=3 {
             shop.buy("k", buyer, &[(11, 1)]).await.unwrap();
         }
-        let lookups = Lookups::new(shop.readers.clone(), READ_LIMIT);
+        let lookups = Lookups::new(shop.readers.clone());
         let keys: Vec<KeyRef> = (1..=buyers).map(|buyer| key(buyer, "k")).collect();
         let answers = join_all(keys.iter().map(|key| lookups.binding(key))).await;
         let ids: Vec<_> = shop.orders().await.iter().map(|order| order.id).collect();
@@ -137,7 +141,7 @@ mod tests {
         let shop = Shop::start(1, 1).await;
         let readers = open_readers(&shop.database.url, 1).await.unwrap();
         let only = readers.connection().begin().await.unwrap();
-        let lookups = Lookups::new(readers, Duration::from_millis(20));
+        let lookups = Lookups::with_limit(readers, Duration::from_millis(20));
         let keys = [key(1, "a"), key(1, "b")];
         let ask = || join_all(keys.iter().map(|key| lookups.binding(key)));
         for _ in 0..2 {

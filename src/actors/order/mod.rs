@@ -11,4 +11,5 @@ mod tests;
 pub use actor::{OrderActor, OrderDeps, Placer};
 pub use gate::Gate;
 pub use keys::KeySet;
+pub use lookups::Lookups;
 pub use protocol::*;

@@ -269,7 +269,10 @@ fn noted(event: &OrderEvent) -> Option<(What, Facts)> {
         }
         OrderEvent::Receive => Some((What::Completed, Facts::new())),
         OrderEvent::ReturnMoney => Some((What::Refunded, Facts::new())),
-        OrderEvent::PostponeClosing { .. } | OrderEvent::ShipPart | OrderEvent::Ship => None,
+        OrderEvent::PostponeClosing { .. }
+        | OrderEvent::ShipPart
+        | OrderEvent::Ship
+        | OrderEvent::Unship => None,
     }
 }
 

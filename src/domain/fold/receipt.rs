@@ -82,7 +82,7 @@ pub(super) fn remind(books: &mut Books, remind: &Remind, now: Timestamp) -> bool
         return false;
     }
     let more = Facts::from([("expires_ms".into(), expires_at.as_millis().to_string())]);
-    let about = About { ref_id: 0, amount: None, more };
+    let about = About { ref_id: 0, amount: None, more, hold_seconds: 0 };
     settle::tell(books, remind.order, Event::OrderExpiring, about, now);
     true
 }

@@ -312,6 +312,7 @@ pub(super) fn notify(
         ref_id: refund.map_or(0, |refund| refund.id.get()),
         amount: refund.map(|refund| refund.amount),
         more: Facts::from([("reason".into(), reason)]),
+        hold_seconds: 0,
     };
     tell(books, order, event, about, now);
 }
@@ -323,6 +324,8 @@ pub(super) struct About {
     /// None: what the order costs.
     pub amount: Option<Money>,
     pub more: Facts,
+    /// How long the message waits before it may be sent.
+    pub hold_seconds: i64,
 }
 
 /// Writes a message into the outbox, in the commit of the fact.
@@ -358,6 +361,7 @@ pub(super) fn tell(
         ref_id: about_what.ref_id,
         facts,
         form_id,
+        hold_seconds: about_what.hold_seconds,
     });
 }
 

@@ -16,6 +16,8 @@ macro_rules! files {
 const FILES: &[(&str, &str, &str)] = files![
     "admin.css" "text/css; charset=utf-8",
     "admin.js" "text/javascript; charset=utf-8",
+    "shipping.js" "text/javascript; charset=utf-8",
+    "export.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",
 ];
 

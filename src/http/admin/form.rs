@@ -7,6 +7,7 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
+use super::upload::Upload;
 use crate::http::error::{ApiError, Code};
 
 /// The longest form: one of 200 SKUs must fit.
@@ -18,41 +19,69 @@ pub const TOKEN: &str = "form_token";
 
 /// The fields of a form; of a field that comes several times, all values in order.
 #[derive(Debug, Clone, Default)]
-pub struct Form(HashMap<String, Vec<String>>);
+pub struct Form {
+    fields: HashMap<String, Vec<String>>,
+    files: HashMap<String, Upload>,
+    count: usize,
+}
 
 impl Form {
     /// Reads `application/x-www-form-urlencoded`.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let mut fields: HashMap<String, Vec<String>> = HashMap::new();
-        for (index, (name, value)) in form_urlencoded::parse(bytes).enumerate() {
-            if index >= FIELDS_MAX {
-                return Err(ApiError::new(Code::TooLarge).with("max_fields", FIELDS_MAX));
-            }
-            fields.entry(name.into_owned()).or_default().push(value.into_owned());
+        let mut form = Self::default();
+        for (name, value) in form_urlencoded::parse(bytes) {
+            form.add(name.into_owned(), value.into_owned())?;
         }
-        Ok(Self(fields))
+        Ok(form)
+    }
+
+    /// Adds a value of a field.
+    pub fn add(&mut self, name: String, value: String) -> Result<(), ApiError> {
+        self.one_more()?;
+        self.fields.entry(name).or_default().push(value);
+        Ok(())
+    }
+
+    /// Adds a file; of several under one name the first counts.
+    pub fn add_file(&mut self, name: String, file: Upload) -> Result<(), ApiError> {
+        self.one_more()?;
+        self.files.entry(name).or_insert(file);
+        Ok(())
+    }
+
+    fn one_more(&mut self) -> Result<(), ApiError> {
+        self.count += 1;
+        if self.count > FIELDS_MAX {
+            return Err(ApiError::new(Code::TooLarge).with("max_fields", FIELDS_MAX));
+        }
+        Ok(())
+    }
+
+    /// A file that was chosen; a browser sends an empty one where none was.
+    pub fn file(&self, name: &str) -> Option<&Upload> {
+        self.files.get(name).filter(|file| !file.name.is_empty() || !file.bytes.is_empty())
     }
 
     /// The first value of a field, or nothing at all.
     pub fn value(&self, name: &str) -> &str {
-        self.0.get(name).and_then(|values| values.first()).map_or("", String::as_str)
+        self.fields.get(name).and_then(|values| values.first()).map_or("", String::as_str)
     }
 
     /// The fields whose names begin so, without that beginning, and their first values.
     pub fn starting_with<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.0.iter().filter_map(move |(name, values)| {
+        self.fields.iter().filter_map(move |(name, values)| {
             Some((name.strip_prefix(start)?, values.first()?.as_str()))
         })
     }
 
     /// Leaves a field empty, for a page that is shown again.
     pub fn forget(&mut self, name: &str) {
-        self.0.remove(name);
+        self.fields.remove(name);
     }
 
     /// All values of a field.
     pub fn values(&self, name: &str) -> &[String] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
+        self.fields.get(name).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
 use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::access::{Access, Routes};
+use super::facts;
 use super::guard::Staff;
 use super::render::{self, Frame};
+use super::texts::Tongue;
 use crate::actors::journal::JournalError;
 use crate::domain::id::{IdempotencyKey, WxappId};
 use crate::domain::staff::{Grants, Right, Scope};
@@ -19,6 +21,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::openapi::Refusals;
 use crate::http::page;
+use crate::http::shop::orders::IDEMPOTENCY_KEY;
 use crate::http::shop::views::time;
 use crate::store::Write;
 use crate::store::staff::log::{self, About, AuditRow, COMMAND_LINE, Entry};
@@ -80,7 +83,22 @@ pub(super) async fn keyed(
     Ok(log::entry(app.readers.backend(), entry, app.clock.now()))
 }
 
-/// Writes a keyed change. `false`: the form was sent before, and nothing has changed.
+/// The one-time key of a program's call; without the header none. One that cannot be read is
+/// refused: left out, the repeat would act again.
+pub(super) fn header_key(request: &HttpRequest) -> Result<&str, ApiError> {
+    let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok("") };
+    let key = header.to_str().ok().filter(|key| IdempotencyKey::parse(*key).is_ok());
+    let bad = || ApiError::invalid(IDEMPOTENCY_KEY, "1 to 64 visible ASCII characters");
+    key.ok_or_else(bad)
+}
+
+/// Whether a form with this key has acted already.
+pub(super) async fn has_acted(app: &AppState, by: &Staff, key: &str) -> Result<bool, ApiError> {
+    Ok(!key.is_empty() && log::has_acted(&app.readers, by.id(), key).await?)
+}
+
+/// Writes a change that the database may refuse. `false`: the form was sent before, or a condition
+/// of the change does not hold, and nothing has changed.
 pub(super) async fn once(app: &AppState, write: Write) -> Result<bool, ApiError> {
     match app.journal.write(write).await {
         Ok(()) => Ok(true),
@@ -108,9 +126,12 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn about(&self) -> Option<(&str, i64)> {
-        let kind = self.kind.as_deref().filter(|kind| KINDS.contains(kind))?;
-        Some((kind, self.id?))
+    fn about(&self) -> Result<Option<(&str, i64)>, ApiError> {
+        match (self.kind.as_deref(), self.id) {
+            (None, None) => Ok(None),
+            (Some(kind), Some(id)) if KINDS.contains(&kind) => Ok(Some((kind, id))),
+            _ => Err(ApiError::invalid("kind", "a known kind, and an id with it")),
+        }
     }
 }
 
@@ -139,19 +160,18 @@ pub struct EntryView {
 }
 
 impl EntryView {
-    fn facts(value: &Value) -> Vec<(String, String)> {
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
+    fn facts(&self, tongue: Tongue, value: &Value) -> Vec<(String, String)> {
+        let all = value.as_object().into_iter().flatten();
+        let said = |(name, value): (&String, &Value)| {
+            (tongue.word("fact", name), facts::value(tongue, &self.kind, name, value))
         };
-        let facts = value.as_object().into_iter().flatten();
-        facts.map(|(name, value)| (name.clone(), text(value))).collect()
+        all.map(said).collect()
     }
-    fn before(&self) -> Vec<(String, String)> {
-        Self::facts(&self.before)
+    fn before(&self, frame: &Frame) -> Vec<(String, String)> {
+        self.facts(frame.tongue, &self.before)
     }
-    fn after(&self) -> Vec<(String, String)> {
-        Self::facts(&self.after)
+    fn after(&self, frame: &Frame) -> Vec<(String, String)> {
+        self.facts(frame.tongue, &self.after)
     }
 }
 
@@ -165,7 +185,7 @@ pub struct Entries {
 async fn read(app: &AppState, staff: &Staff, wanted: &Wanted) -> Result<Entries, ApiError> {
     let shop = staff.shop_if_named().map(|shop| shop.wxapp.id);
     let after = page::after(LIST, wanted.cursor.as_deref())?;
-    let found = log::entries(&app.readers, shop, wanted.about(), after, PAGE).await?;
+    let found = log::entries(&app.readers, shop, wanted.about()?, after, PAGE).await?;
     let logins = log::logins(&app.readers).await?;
     let orders = found.items.iter().filter(|row| row.subject == "order");
     let numbers = log::order_numbers(&app.readers, orders.map(|row| row.subject_id).collect());
@@ -235,7 +255,7 @@ async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<HttpResponse, ApiError> {
     let found = read(&app, &staff, &wanted).await?;
-    let about = wanted.about().map(|(kind, id)| format!("&kind={kind}&id={id}"));
+    let about = wanted.about()?.map(|(kind, id)| format!("&kind={kind}&id={id}"));
     let about = about.unwrap_or_default();
     let place = if staff.shop_if_named().is_some() { "log" } else { "audit" };
     render::page(&AuditPage {

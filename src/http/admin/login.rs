@@ -10,12 +10,14 @@ use serde::Deserialize;
 use super::access::{Access, Routes};
 use super::form::Form;
 use super::guard::Staff;
+use super::log;
 use super::render::{self, Frame, Trouble};
 use super::texts::Tongue;
 use super::throttle::Subject;
 use super::{AdminState, password, session, totp};
 use crate::http::error::ApiError;
 use crate::http::{AppState, auth, client_address};
+use crate::store::Write;
 use crate::store::staff::sessions::{self, ABSOLUTE_SECONDS, AdminSession, Which};
 use crate::store::staff::{self, Member};
 
@@ -103,13 +105,17 @@ async fn log_in(
         return too_many(tongue, tried, seconds);
     }
     subjects.iter().for_each(|subject| admin.throttle.count(subject.clone(), now));
-    let Some(member) = prove(&app, &admin, &tried).await? else {
+    let opened = match prove(&app, &admin, &tried).await? {
+        Some(member) => open(&request, &app, &admin, &member, &tried.next).await?,
+        None => None,
+    };
+    let Some(opened) = opened else {
         let frame = Frame::outside(tongue);
         let problems = vec![Trouble::new("login", frame.t.wrong_log_in)];
         return show_again(frame.problems(problems), tried, StatusCode::UNPROCESSABLE_ENTITY);
     };
     subjects.iter().for_each(|subject| admin.throttle.forgive(subject));
-    open(&request, &app, &admin, &member, &tried.next).await
+    Ok(opened)
 }
 
 /// Whose tries are counted: the address, and the browser if it is known, else the account.
@@ -120,12 +126,13 @@ fn subjects(
     login: &str,
 ) -> [Subject; 2] {
     let address = client_address::of_request(request, &app.config.server.trusted_proxies);
-    let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+    let unknown = || Subject::Address("unknown".to_owned());
+    let address = address.map_or_else(unknown, Subject::address);
     let at_account = match session::device(admin, request, login) {
         Some(device) => Subject::Device(device),
         None => Subject::Account(login.to_owned()),
     };
-    [Subject::Address(address), at_account]
+    [address, at_account]
 }
 
 /// The member whose account this is, if everything about it is right. Known or not, disabled or
@@ -148,9 +155,8 @@ async fn prove(
     let now = app.clock.now();
     let step = totp::check(&secret, &member.login, &tried.code, member.totp_step, now);
     let Some(step) = step.map_err(ApiError::internal)? else { return Ok(None) };
-    let backend = app.readers.backend();
-    app.journal.write(staff::use_totp_step(backend, member.id, step)).await?;
-    Ok(Some(member))
+    let used = staff::use_totp_step(app.readers.backend(), member.id, step);
+    Ok(log::once(app, used).await?.then_some(member))
 }
 
 fn too_many(tongue: Tongue, tried: Try, seconds: u64) -> Result<HttpResponse, ApiError> {
@@ -167,14 +173,15 @@ fn show_again(frame: Frame, tried: Try, status: StatusCode) -> Result<HttpRespon
     render::page_with(status, &LoginPage { frame, login: tried.login, next: tried.next })
 }
 
-/// Opens a session of its own: what the browser had before is worth nothing.
+/// Opens a session of its own: what the browser had before is worth nothing. `None`: the password
+/// was changed, or the account disabled, while this went on.
 async fn open(
     request: &HttpRequest,
     app: &AppState,
     admin: &AdminState,
     member: &Member,
     next: &str,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Option<HttpResponse>, ApiError> {
     let (now, token) = (app.clock.now(), auth::new_token());
     let id = app.ids.draw_one().await.map_err(ApiError::unavailable)?;
     let session = AdminSession {
@@ -187,15 +194,34 @@ async fn open(
         confirmed_at: now,
         expires_at: now.plus_seconds(ABSOLUTE_SECONDS),
     };
-    let write = sessions::insert(app.readers.backend(), &auth::hash(&token), &session);
-    app.journal.write(write).await?;
+    let backend = app.readers.backend();
+    let write = staff::if_password_is_still(backend, member)
+        .then(sessions::insert(backend, &auth::hash(&token), &session))
+        .then(end_former(request, app, admin).await?);
+    if !log::once(app, write).await? {
+        return Ok(None);
+    }
     let mut answer = render::see(inside(next));
     let device = session::device_cookie(admin, &member.login, &auth::new_token());
     let cookies = [Some(session::session_cookie(admin, token)), device];
     for cookie in cookies.into_iter().flatten() {
         answer.add_cookie(&cookie).map_err(ApiError::internal)?;
     }
-    Ok(answer)
+    Ok(Some(answer))
+}
+
+/// Ends the session that the browser had, whosever it was.
+async fn end_former(
+    request: &HttpRequest,
+    app: &AppState,
+    admin: &AdminState,
+) -> Result<Write, ApiError> {
+    let (backend, now) = (app.readers.backend(), app.clock.now());
+    let Some(token) = session::token(admin, request) else { return Ok(Write::default()) };
+    let former = sessions::find(&app.readers, &auth::hash(&token), now).await?;
+    let end =
+        |former: AdminSession| sessions::revoke(backend, former.staff, Which::One(former.id), now);
+    Ok(former.map_or_else(Write::default, |(former, _)| end(former)))
 }
 
 fn client(request: &HttpRequest) -> String {
@@ -207,7 +233,8 @@ fn client(request: &HttpRequest) -> String {
 /// A place of this site, or its beginning: a link must not lead away from here.
 fn inside(next: &str) -> &str {
     let ours = next == "/admin" || next.starts_with("/admin/") || next.starts_with("/admin?");
-    let plain = !next.contains(['\\', '\r', '\n']) && !next.contains("//") && !next.contains("..");
+    let odd = |c: char| c == '\\' || c.is_control();
+    let plain = !next.contains(odd) && !next.contains("//") && !next.contains("..");
     if ours && plain { next } else { "/admin" }
 }
 
@@ -295,6 +322,7 @@ mod tests {
             ("/admin/../x", "/admin"),
             ("/admin//evil.example", "/admin"),
             ("/administrator", "/admin"),
+            ("/admin/a\u{1}b", "/admin"),
             ("", "/admin"),
         ] {
             assert_eq!(inside(next), leads, "{next}");

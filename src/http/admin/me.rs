@@ -186,14 +186,30 @@ fn two_step_page(
     status: StatusCode,
 ) -> Result<HttpResponse, ApiError> {
     let address = totp::address(secret, &staff.member.login).map_err(ApiError::internal)?;
+    let offer = SecretString::from(format!("{}{}", offer_mark(staff)?, secret.expose_secret()));
     let page = TwoStepPage {
         frame,
         login: staff.member.login.clone(),
         picture: totp::picture(&address).map_err(ApiError::internal)?,
         key: secret.expose_secret().to_owned(),
-        sealed: admin.sealer.seal(secret).map_err(ApiError::internal)?,
+        sealed: admin.sealer.seal(&offer).map_err(ApiError::internal)?,
     };
     render::page_with(status, &page)
+}
+
+/// What an offered key is sealed with: this page shows what it opens, so it opens nothing that was
+/// sealed elsewhere, such as the keys of others in a copy of the database, and no other session's.
+fn offer_mark(staff: &Staff) -> Result<String, ApiError> {
+    Ok(format!("two-step offer {} ", staff.session()?.id))
+}
+
+/// The key that this page has offered.
+fn offered(admin: &AdminState, staff: &Staff, sealed: &str) -> Result<SecretString, ApiError> {
+    let mark = offer_mark(staff)?;
+    let opened = admin.sealer.open(sealed).ok();
+    let key = opened.as_ref().and_then(|opened| opened.expose_secret().strip_prefix(&mark));
+    let key = key.ok_or_else(|| ApiError::invalid("sealed", "not made by this page"))?;
+    Ok(SecretString::from(key))
 }
 
 async fn start_two_step(
@@ -203,9 +219,7 @@ async fn start_two_step(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let t = staff.tongue.texts();
-    let sealed = form.value("sealed");
-    let secret = admin.sealer.open(sealed);
-    let secret = secret.map_err(|_| ApiError::invalid("sealed", "not made by this page"))?;
+    let secret = offered(&admin, &staff, form.value("sealed"))?;
     let retry = |field: &str, text: &str| {
         let frame = Frame::of(&staff, "me").problems(vec![Trouble::new(field, text)]);
         two_step_page(&admin, &staff, frame, &secret, StatusCode::UNPROCESSABLE_ENTITY)
@@ -218,12 +232,13 @@ async fn start_two_step(
     let step = step.map_err(|_| ApiError::invalid("sealed", "not a key for codes"))?;
     let Some(step) = step else { return retry("code", t.wrong_code) };
     let (backend, now) = (app.readers.backend(), app.clock.now());
-    let secret = Change::TotpSecret(Some(sealed.to_owned()));
-    let write = staff::update(backend, staff.id(), secret, now).then(staff::use_totp_step(
-        backend,
-        staff.id(),
-        step,
-    ));
+    let sealed = admin.sealer.seal(&secret).map_err(ApiError::internal)?;
+    let secret = Change::TotpSecret(Some(sealed));
+    // Whoever is logged in elsewhere has not shown a code.
+    let others = Which::AllBut(staff.session()?.id);
+    let write = staff::update(backend, staff.id(), secret, now)
+        .then(staff::use_totp_step(backend, staff.id(), step))
+        .then(sessions::revoke(backend, staff.id(), others, now));
     let before = json!({"two_step": staff.member.totp_secret.is_some()});
     change(&app, &staff, "start_two_step", [before, json!({"two_step": true})], write).await?;
     Ok(render::see("/admin/me?done=saved"))

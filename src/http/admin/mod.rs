@@ -6,6 +6,7 @@
 
 pub mod access;
 mod assets;
+mod facts;
 mod form;
 mod goods;
 mod guard;
@@ -19,10 +20,12 @@ pub mod password;
 mod people;
 mod render;
 mod session;
+mod shipping;
 pub mod texts;
 mod throttle;
 mod tokens;
 pub mod totp;
+mod upload;
 
 use std::sync::Arc;
 
@@ -43,6 +46,8 @@ pub struct AdminState {
     pub table: Table,
     /// Cookies are for https alone.
     pub secure: bool,
+    /// What browsers call the site: scheme, host and port.
+    pub origin: String,
 }
 
 impl AdminState {
@@ -53,8 +58,16 @@ impl AdminState {
             throttle: Throttle::default(),
             table: routes().table(),
             secure: public_url.starts_with("https:"),
+            origin: origin(public_url),
         }
     }
+}
+
+/// An address without its path.
+fn origin(url: &str) -> String {
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    let end = url[host..].find('/').map_or(url.len(), |path| host + path);
+    url[..end].to_lowercase()
 }
 
 /// Every route of the site.
@@ -68,6 +81,7 @@ pub fn routes() -> Routes {
     login::routes(&mut routes);
     me::routes(&mut routes);
     people::routes(&mut routes);
+    shipping::routes(&mut routes);
     tokens::routes(&mut routes);
     routes
 }

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::orders::{detail, json, list, views};
-use super::{goods, incidents, log, people, tokens};
+use super::{goods, incidents, log, people, shipping, tokens};
 
 /// The calls of the admin site for programs.
 pub fn document() -> utoipa::openapi::OpenApi {
@@ -47,6 +47,12 @@ pub fn document() -> utoipa::openapi::OpenApi {
     goods::categories::add_category,
     goods::categories::change_category,
     goods::categories::delete_category,
+    shipping::json::scan,
+    shipping::json::take_back,
+    shipping::files::export_json,
+    shipping::files::check_json,
+    shipping::files::ship_json,
+    shipping::slips::print_json,
     incidents::list_incidents,
     incidents::settle_incident,
     log::list_all,

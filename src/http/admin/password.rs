@@ -12,6 +12,8 @@ pub use crate::store::staff::password::is_allowed;
 
 /// Hashing takes memory and a core: so many at once, the others wait.
 const AT_ONCE: usize = 2;
+/// So many wait at the most; whoever comes then is told to come again.
+const WAITING_MAX: usize = 64;
 
 /// Hashes a password, in PHC form.
 pub async fn hash(password: SecretString) -> Result<String, HashError> {
@@ -30,9 +32,12 @@ pub async fn verify(password: SecretString, hash: Option<String>) -> Result<bool
     web::block(check).await.map_err(|_| HashError)?
 }
 
-async fn turn() -> Result<SemaphorePermit<'static>, HashError> {
+/// A place, and the turn that it had to wait for.
+async fn turn() -> Result<[SemaphorePermit<'static>; 2], HashError> {
+    static PLACES: Semaphore = Semaphore::const_new(AT_ONCE + WAITING_MAX);
     static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
-    TURNS.acquire().await.map_err(|_| HashError)
+    let place = PLACES.try_acquire().map_err(|_| HashError)?;
+    Ok([place, TURNS.acquire().await.map_err(|_| HashError)?])
 }
 
 fn nobodys_hash() -> Result<&'static str, HashError> {

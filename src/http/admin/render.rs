@@ -142,6 +142,7 @@ impl Shown {
 fn label(t: &Texts, place: &str) -> &'static str {
     match place {
         "orders" => t.orders,
+        "shipping" => t.shipping,
         "incidents" => t.incidents,
         "goods" => t.goods,
         "log" => t.audit,
@@ -153,9 +154,10 @@ fn label(t: &Texts, place: &str) -> &'static str {
 }
 
 /// The rights that open the places of one mini-program.
-const OF_SHOP: [(&str, &str, Right); 4] = [
+const OF_SHOP: [(&str, &str, Right); 5] = [
     ("orders", "orders", Right::OrdersRead),
     ("goods", "goods", Right::GoodsRead),
+    ("shipping", "shipping", Right::OrdersShip),
     ("incidents", "incidents", Right::Incidents),
     ("log", "audit", Right::Audit),
 ];
@@ -246,6 +248,12 @@ pub fn dressed(response: ServiceResponse<BoxBody>, tongue: Tongue) -> ServiceRes
     response
 }
 
+/// What programs hear in English is for a Chinese page only where there is a word for it.
+fn why(tongue: Tongue, reason: &str) -> String {
+    let word = tongue.word("why", reason);
+    if tongue == Tongue::Chinese && word == reason { String::new() } else { word }
+}
+
 fn refusal_page(
     refusal: &ApiError,
     status: StatusCode,
@@ -263,7 +271,7 @@ fn refusal_page(
         _ => t.went_wrong,
     };
     let frame = Frame { staff: shown, ..Frame::outside(tongue) };
-    let reason = refusal.detail("reason");
+    let reason = why(tongue, &refusal.detail("reason"));
     let page = page_with(status, &Refused { frame, text, reason });
     page.unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
 }

@@ -5,6 +5,7 @@
 //! ([`Device`]) and has a limit of its own. Kept in memory: each process counts for itself.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::time::Timestamp;
@@ -17,7 +18,7 @@ const ACCOUNT_TRIES: u32 = 20;
 const DEVICE_TRIES: u32 = 10;
 /// How long tries are counted: 15 minutes.
 const WINDOW_SECONDS: i64 = 15 * 60;
-/// Above so many counters the expired ones are dropped, and then all.
+/// Above so many counters the expired ones are dropped, then those that stop nobody, and then all.
 const COUNTERS_MAX: usize = 50_000;
 
 /// Who tries.
@@ -31,6 +32,16 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Of IPv6 the network of 64 bits, which one line has for itself: else each try has an address
+    /// of its own.
+    pub fn address(address: IpAddr) -> Self {
+        let counted = match address {
+            IpAddr::V4(_) => address,
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        };
+        Self::Address(counted.to_string())
+    }
+
     fn tries(&self) -> u32 {
         match self {
             Self::Address(_) => ADDRESS_TRIES,
@@ -72,6 +83,10 @@ impl Throttle {
             counters.retain(|_, counter| now < counter.ends());
         }
         if counters.len() >= COUNTERS_MAX {
+            // Who fills the table must not free himself or others by it.
+            counters.retain(|subject, counter| counter.tries >= subject.tries());
+        }
+        if counters.len() >= COUNTERS_MAX {
             counters.clear();
         }
         let counter = counters.entry(subject).or_insert(Counter { since: now, tries: 0 });
@@ -81,9 +96,16 @@ impl Throttle {
         counter.tries += 1;
     }
 
-    /// Forgets the tries of one that has got in.
+    /// Forgets the tries of one that has got in. Of an address only the last one: it may have tried
+    /// other accounts before, and an account of his own buys nobody more tries at those.
     pub fn forgive(&self, subject: &Subject) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(subject);
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (subject, counters.get_mut(subject)) {
+            (Subject::Address(_), Some(counter)) => {
+                counter.tries = counter.tries.saturating_sub(1);
+            }
+            _ => drop(counters.remove(subject)),
+        }
     }
 }
 
@@ -107,6 +129,18 @@ mod tests {
         assert!(throttle.wait(&stranger, NOW).is_some());
         assert_eq!(throttle.wait(&Subject::Device("boss's".into()), NOW), None);
         assert_eq!(throttle.wait(&Subject::Account("clerk".into()), NOW), None);
+    }
+
+    #[test]
+    fn a_full_table_forgets_nobody_who_is_stopped() {
+        let throttle = Throttle::default();
+        let stranger = Subject::Account("boss".into());
+        tried(&throttle, &stranger, ACCOUNT_TRIES);
+        for number in 0..=COUNTERS_MAX {
+            throttle.count(Subject::Account(format!("nobody-{number}")), NOW);
+        }
+        assert!(throttle.wait(&stranger, NOW).is_some());
+        assert!(throttle.0.lock().is_ok_and(|counters| counters.len() <= COUNTERS_MAX));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! API tokens: scoped, expiring, shown once, and never worth more than their maker.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,11 +18,11 @@ use super::render::{self, Frame, Trouble};
 use crate::domain::id::WxappId;
 use crate::domain::staff::{Right, Scope};
 use crate::http::error::{ApiError, Code};
-use crate::http::extract::{Json, text};
+use crate::http::extract::{Json, PathId, text};
 use crate::http::openapi::Refusals;
 use crate::http::shop::views::time;
 use crate::http::{AppState, auth};
-use crate::store::staff::log::About;
+use crate::store::staff::log::{About, logins};
 use crate::store::staff::tokens::{self, AdminToken};
 use crate::store::wxapps;
 
@@ -62,6 +62,14 @@ async fn add(
         return Err(ApiError::invalid("days", format!("from 1 to {DAYS_MAX}")));
     }
     let now = app.clock.now();
+    let expires_at = now.plus_seconds(new.days * DAY_SECONDS);
+    // Else a token that is about to end could live on in its children.
+    if by.ends_at().is_some_and(|end| expires_at > end) {
+        return Err(ApiError::invalid("days", "longer than the token that makes it"));
+    }
+    if tokens::all(&app.readers, now).await?.len() >= tokens::TOKENS_MAX {
+        return Err(ApiError::new(Code::LimitExceeded).with("limit", tokens::TOKENS_MAX));
+    }
     let token = AdminToken {
         id: app.ids.draw_one().await.map_err(ApiError::unavailable)?,
         staff: by.id(),
@@ -69,7 +77,7 @@ async fn add(
         rights,
         scope,
         created_at: now,
-        expires_at: now.plus_seconds(new.days * DAY_SECONDS),
+        expires_at,
         used_at: None,
     };
     let value = auth::new_token();
@@ -119,20 +127,26 @@ fn rights(by: &Staff, names: &[String], scope: Scope) -> Result<BTreeSet<Right>,
     }
 }
 
-async fn revoke(app: &AppState, by: &Staff, id: i64) -> Result<(), ApiError> {
+/// Revoked by a form that is sent again, it is revoked.
+async fn revoke(app: &AppState, by: &Staff, id: i64, key: &str) -> Result<(), ApiError> {
     let now = app.clock.now();
     let all = tokens::all(&app.readers, now).await?;
-    let token = all.iter().find(|token| token.id == id);
-    let token = token.ok_or_else(|| ApiError::not_found("id"))?;
+    let Some(token) = all.iter().find(|token| token.id == id) else {
+        let repeated = log::has_acted(app, by, key).await?;
+        return if repeated { Ok(()) } else { Err(ApiError::not_found("id")) };
+    };
     let noted = Noted {
         what: "revoke_token",
         about: About::token(id),
         before: facts(token),
         after: json!({}),
     };
-    let entry = log::entry(app, by, noted).await?;
+    let entry = log::keyed(app, by, noted, key).await?;
     let write = tokens::revoke(app.readers.backend(), id, now).then(entry);
-    Ok(app.journal.write(write).await?)
+    match log::once(app, write).await? {
+        true => Ok(()),
+        false => Err(ApiError::new(Code::IdempotencyConflict)),
+    }
 }
 
 /// What the audit log says of a token: never its value.
@@ -163,6 +177,8 @@ struct Done {
 struct TokensPage {
     frame: Frame,
     tokens: Vec<AdminToken>,
+    /// Whose they are.
+    logins: BTreeMap<i64, String>,
     shops: Vec<(WxappId, String)>,
     rights: Vec<Right>,
     /// The value of the token that was just made.
@@ -180,6 +196,7 @@ async fn tokens_page(
     Ok(TokensPage {
         frame,
         tokens: tokens::all(&app.readers, app.clock.now()).await?,
+        logins: logins(&app.readers).await?,
         shops: wxapps::names(&app.readers).await?,
         rights: Right::ALL.iter().filter(held).copied().collect(),
         made,
@@ -188,6 +205,9 @@ async fn tokens_page(
 }
 
 impl TokensPage {
+    fn maker(&self, token: &AdminToken) -> &str {
+        self.logins.get(&token.staff.get()).map_or("", String::as_str)
+    }
     fn scope_label(&self, token: &AdminToken) -> String {
         match token.scope {
             Scope::All => self.frame.t.all_shops.to_owned(),
@@ -220,10 +240,12 @@ async fn add_form(app: Data<AppState>, staff: Staff, form: Form) -> Result<HttpR
     match add(&app, &staff, new, form.value("key")).await {
         // Shown in the answer itself: it is nowhere to be read again.
         Ok((_, value)) => render::page(&tokens_page(&app, &staff, frame, Some(value)).await?),
-        Err(error) if error.code() == Code::InvalidRequest => {
+        Err(error) if matches!(error.code(), Code::InvalidRequest | Code::LimitExceeded) => {
             let field = error.detail("field");
             let t = frame.t;
+            let full = error.code() == Code::LimitExceeded;
             let text = match field.as_str() {
+                _ if full => t.tokens_full.to_owned(),
                 "rights" => t.no_rights_chosen.to_owned(),
                 "name" => format!("{}: {}", t.name, t.not_valid),
                 "days" => format!("{}: {}", t.days_valid, t.not_valid),
@@ -231,7 +253,8 @@ async fn add_form(app: Data<AppState>, staff: Staff, form: Form) -> Result<HttpR
             };
             let frame = frame.problems(vec![Trouble::new(&field, text)]);
             let page = tokens_page(&app, &staff, frame, None).await?;
-            render::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            let status = if full { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
+            render::page_with(status, &page)
         }
         Err(error) => Err(error),
     }
@@ -240,9 +263,10 @@ async fn add_form(app: Data<AppState>, staff: Staff, form: Form) -> Result<HttpR
 async fn revoke_form(
     app: Data<AppState>,
     staff: Staff,
-    id: web::Path<i64>,
+    id: PathId<i64>,
+    form: Form,
 ) -> Result<HttpResponse, ApiError> {
-    revoke(&app, &staff, *id).await?;
+    revoke(&app, &staff, id.0, form.value("key")).await?;
     Ok(render::see("/admin/tokens?done=saved"))
 }
 
@@ -252,6 +276,8 @@ async fn revoke_form(
 pub struct TokenView {
     id: i64,
     name: String,
+    /// The member of staff whose it is.
+    staff_id: i64,
     #[schema(value_type = Vec<String>)]
     rights: Vec<&'static str>,
     shop: String,
@@ -266,6 +292,7 @@ impl TokenView {
         Self {
             id: token.id,
             name: token.name,
+            staff_id: token.staff.get(),
             rights: token.rights.iter().map(|right| right.as_str()).collect(),
             shop: scope_key(token.scope),
             expires_at: time(token.expires_at),
@@ -289,28 +316,31 @@ pub async fn list_json(app: Data<AppState>) -> Result<web::Json<Tokens>, ApiErro
     Ok(web::Json(Tokens { items }))
 }
 
-/// Makes a token; its value is in this answer only.
+/// Makes a token; its value is in this answer only. Made by a token, it ends no later than that.
 #[utoipa::path(post, path = "/api/admin/v1/tokens", tag = "admin",
+    params(("Idempotency-Key" = Option<String>, Header)),
     request_body = NewToken,
     responses((status = 200, body = TokenView), Refusals), security(("staff" = [])))]
 pub async fn add_json(
     app: Data<AppState>,
     staff: Staff,
+    request: HttpRequest,
     Json(new): Json<NewToken>,
 ) -> Result<web::Json<TokenView>, ApiError> {
-    let (token, value) = add(&app, &staff, new, "").await?;
+    let (token, value) = add(&app, &staff, new, log::header_key(&request)?).await?;
     Ok(web::Json(TokenView::new(token, Some(value))))
 }
 
 /// Ends a token at once.
 #[utoipa::path(post, path = "/api/admin/v1/tokens/{id}/revoke", tag = "admin",
-    params(("id" = i64, Path)),
+    params(("id" = i64, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 204, description = "It is dead"), Refusals), security(("staff" = [])))]
 pub async fn revoke_json(
     app: Data<AppState>,
     staff: Staff,
-    id: web::Path<i64>,
+    id: PathId<i64>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    revoke(&app, &staff, *id).await?;
+    revoke(&app, &staff, id.0, log::header_key(&request)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -1,5 +1,6 @@
 //! Orders: `/orders`. Place, look, pay, give up.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -12,7 +13,7 @@ use super::items::{Item, Wanted};
 use super::payments::{self, Payment, PaymentErrorJson};
 use super::refusals;
 use super::views::OrderJson;
-use crate::actors::order::{CancelOrder, PlaceOrder, PlacedOrder};
+use crate::actors::order::{CancelOrder, Lookups, PlaceOrder, PlacedOrder};
 use crate::actors::payment::{AskWechat, CloseOrder, Closed};
 use crate::domain::id::{AddressId, IdempotencyKey, OrderId, OutTradeNo};
 use crate::domain::money::Money;
@@ -92,7 +93,8 @@ pub async fn place_order(
     let key = idempotency_key(&request)?;
     let prepay = body.prepay.unwrap_or(true);
     let order = command(&state, &shopper, key, body)?;
-    let placed = place(&state, &shopper, order).await?;
+    let lookups = request.app_data::<Rc<Lookups>>().ok_or_else(|| ApiError::new(Code::Internal))?;
+    let placed = place(&state, &shopper, order, lookups).await?;
     let language = Language::of(request.headers());
     let answer = answer(&state, &shopper, &request, &placed, prepay, language).await;
     let mut response = if placed.replayed { HttpResponse::Ok() } else { HttpResponse::Created() };
@@ -139,9 +141,10 @@ async fn place(
     state: &AppState,
     shopper: &Shopper,
     order: PlaceOrder,
+    lookups: &Rc<Lookups>,
 ) -> Result<PlacedOrder, ApiError> {
     let items = order.items.clone();
-    let order = shopper.shop.gate.pass(order);
+    let order = shopper.shop.gate.pass(order, lookups).await;
     let order = order.map_err(|refusal| refusals::place(refusal, &items))?;
     let permit = state.permits.clone().try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::new(Code::Busy))?;

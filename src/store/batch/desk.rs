@@ -20,9 +20,12 @@ use super::sheets;
 use crate::domain::books::{Books, Kept};
 use crate::domain::desk::{IncidentCase, Resolution};
 use crate::domain::fold::{Act, Command, Desk};
-use crate::domain::id::{IdempotencyKey, OrderId, StaffId};
+use crate::domain::id::{IdempotencyKey, OrderId, ShipmentId, StaffId};
 use crate::domain::notification::Event;
 use crate::domain::time::Timestamp;
+
+/// Why the message about a parcel that was taken back is not sent.
+const TAKEN_BACK: &str = "taken_back";
 
 /// Reads what the staff's commands of a batch are about, and the parcels of orders that may move.
 pub async fn load(
@@ -39,6 +42,7 @@ pub async fn load(
         return Ok(());
     }
     load_addresses(db, &desks, books).await?;
+    load_unsent(db, &desks, books).await?;
     load_cases(db, &desks, books).await?;
     sheets::load(db, &desks, books).await?;
     load_done(db, &desks, books).await
@@ -153,6 +157,32 @@ async fn load_addresses(
     Ok(())
 }
 
+/// The messages about parcels that nobody has begun to send. Locked: of a sender and a clerk who
+/// takes the parcel back, one sees what the other has done.
+async fn load_unsent(
+    db: &impl ConnectionTrait,
+    desks: &[&Desk],
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    let parcel = |desk: &&Desk| Some((desk.act.order()?.get(), desk.act.needs_message()?));
+    let parcels: Vec<(i64, ShipmentId)> = desks.iter().filter_map(parcel).collect();
+    if parcels.is_empty() {
+        return Ok(());
+    }
+    let found = notification::Entity::find()
+        .filter(notification::Column::OrderId.is_in(parcels.iter().map(|(order, _)| *order)))
+        .filter(notification::Column::Event.eq(Event::OrderShipped.as_str()))
+        .filter(notification::Column::RefId.is_in(parcels.iter().map(|(_, id)| id.get())))
+        .order_by_asc(notification::Column::Id)
+        .lock(row_lock(db));
+    for row in found.all(db).await? {
+        if let Some((parcel, message)) = rows::desk::unsent(&row)? {
+            books.desk.unsent.insert(parcel, Kept::loaded(message));
+        }
+    }
+    Ok(())
+}
+
 async fn load_cases(
     db: &impl ConnectionTrait,
     desks: &[&Desk],
@@ -231,6 +261,7 @@ pub async fn save(
     let log = desk.log.iter().map(rows::desk::audit_row);
     insert::<audit_entry::ActiveModel>(db, log.collect::<Result<_, _>>()?).await?;
     save_addresses(db, books).await?;
+    save_unsent(db, books, now).await?;
     save_cases(db, books, now).await?;
     sheets::save(db, books, now).await?;
     save_sale(db, books, now).await
@@ -242,7 +273,40 @@ async fn save_shipments(db: &impl ConnectionTrait, books: &Books) -> Result<(), 
     let packed = fresh(books.shipments.values()).flat_map(rows::shipments::packed_rows);
     insert::<shipment_goods::ActiveModel>(db, packed.collect()).await?;
     let rows = changed(books.shipments.values()).map(rows::shipments::shipment_row);
-    replace(db, rows.collect::<Vec<_>>(), shipment::Column::Id).await
+    replace(db, rows.collect::<Vec<_>>(), shipment::Column::Id).await?;
+    let gone: Vec<i64> = books.desk.taken_back.iter().map(|id| id.get()).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let lines = shipment_goods::Column::ShipmentId.is_in(gone.iter().copied());
+    shipment_goods::Entity::delete_many().filter(lines).exec(db).await?;
+    shipment::Entity::delete_many().filter(shipment::Column::Id.is_in(gone)).exec(db).await?;
+    Ok(())
+}
+
+/// A message that is void, or tells of another number, since its parcel has changed.
+async fn save_unsent(
+    db: &impl ConnectionTrait,
+    books: &Books,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for message in changed(books.desk.unsent.values()) {
+        let mut change = notification::ActiveModel {
+            payload: Set(rows::desk::payload(message)?),
+            updated_at: Set(now.as_millis()),
+            ..Default::default()
+        };
+        if message.is_void {
+            change.state = Set("skipped".to_owned());
+            change.reason = Set(Some(TAKEN_BACK.to_owned()));
+        }
+        notification::Entity::update_many()
+            .set(change)
+            .filter(notification::Column::Id.eq(message.id.get()))
+            .exec(db)
+            .await?;
+    }
+    Ok(())
 }
 
 /// One statement each: staff change one address at a time.

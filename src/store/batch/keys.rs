@@ -1,15 +1,15 @@
 //! Idempotency keys: claimed by a batch, looked up before something is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use entity::idempotency;
 use futures_util::TryStreamExt as _;
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Set, Statement, Value};
+use sea_orm::{ConnectionTrait, EntityTrait, Set};
 
 use super::super::db::{Readers, StoreError};
 use super::insert::insert_free;
+use super::key_text::{Text, statements};
 use crate::domain::books::{Books, KeyBinding, KeyRef, Operation};
 use crate::domain::fold::{Command, KeyClaim, Place};
 use crate::domain::id::{GoodsId, IdempotencyKey, OrderId};
@@ -93,14 +93,12 @@ pub(super) async fn read_keys(
     db: &impl ConnectionTrait,
     keys: &[&KeyRef],
 ) -> Result<Vec<(KeyRef, KeyBinding)>, StoreError> {
-    let mut found = Vec::with_capacity(keys.len());
-    let columns = columns(db.get_database_backend());
-    for keys in keys.chunks(KEYS_MAX) {
-        let found_here = idempotency::Entity::find()
-            .from_raw_sql(with_keys(db.get_database_backend(), &format!("SELECT {columns}"), keys))
-            .all(db)
-            .await?;
-        found.extend(found_here.into_iter().map(read_key).collect::<Result<Vec<_>, _>>()?);
+    let mut found = Vec::new();
+    for statement in statements(db, Text::Select, keys) {
+        let rows = idempotency::Entity::find().from_raw_sql(statement).all(db).await?;
+        for row in rows {
+            found.push(read_key(row)?);
+        }
     }
     Ok(found)
 }
@@ -110,54 +108,10 @@ pub(super) async fn delete_keys(
     db: &impl ConnectionTrait,
     keys: &[&KeyRef],
 ) -> Result<(), StoreError> {
-    for keys in keys.chunks(KEYS_MAX) {
-        db.execute_raw(with_keys(db.get_database_backend(), "DELETE", keys)).await?;
+    for statement in statements(db, Text::Delete, keys) {
+        db.execute_raw(statement).await?;
     }
     Ok(())
-}
-
-/// SQLite takes expressions up to a depth of 1,000; each alternative adds one.
-const KEYS_MAX: usize = 256;
-
-/// All of them by name: a later release may add one while this one serves.
-fn columns(backend: DbBackend) -> String {
-    let key = key_column(backend);
-    format!("wxapp_id, user_id, operation, {key}, request_hash, result_id, created_at")
-}
-
-/// A word of MySQL's own.
-fn key_column(backend: DbBackend) -> &'static str {
-    if backend == DbBackend::MySql { "`key`" } else { "\"key\"" }
-}
-
-/// A statement about the rows of these keys. So that there are few different ones, which the
-/// database need not plan each time, the last key is repeated until there are 1, 4, 16, 64 or 256.
-fn with_keys(backend: DbBackend, what: &str, keys: &[&KeyRef]) -> Statement {
-    let rounded = [1, 4, 16, 64, KEYS_MAX].into_iter().find(|size| *size >= keys.len());
-    let last = keys.last().into_iter().cycle();
-    let keys = keys.iter().chain(last).take(rounded.unwrap_or(keys.len()));
-    let mut sql = format!("{what} FROM idempotency WHERE ");
-    let mut values: Vec<Value> = Vec::new();
-    let name = key_column(backend);
-    for key in keys {
-        sql.push_str(if values.is_empty() { "(" } else { " OR (" });
-        for column in ["wxapp_id", "user_id", "operation", name] {
-            let and = if column == "wxapp_id" { "" } else { " AND " };
-            let number = values.len() + 1;
-            let _infallible = match backend {
-                DbBackend::Postgres => write!(sql, "{and}{column} = ${number}"),
-                _ => write!(sql, "{and}{column} = ?"),
-            };
-            values.push(match column {
-                "wxapp_id" => key.wxapp.get().into(),
-                "user_id" => key.user.get().into(),
-                "operation" => key.operation.as_str().into(),
-                _ => key.key.as_str().into(),
-            });
-        }
-        sql.push(')');
-    }
-    Statement::from_sql_and_values(backend, sql, values)
 }
 
 /// What some keys are bound to, of those that are.
@@ -195,6 +149,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use sea_orm::TransactionTrait as _;
 
+    use super::super::key_text::KEYS_MAX;
     use super::*;
     use crate::domain::fold::tests::world::*;
     use crate::store::db::begin_write;

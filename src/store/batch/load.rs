@@ -1,12 +1,9 @@
 //! Reads what a batch is about, under lock and in lock order: keys, goods, orders, attempts and
 //! payments, SKUs; ascending id in each.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
-use entity::{
-    order, order_goods, payment, payment_attempt, refund, sku, stock_entry, user_address,
-};
+use entity::{order, order_goods, payment_attempt, refund, sku, stock_entry, user_address};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait as _, QueryFilter,
@@ -224,42 +221,12 @@ fn line_to_order() -> sea_orm::RelationDef {
         .into()
 }
 
-/// Payments of orders, and those that bear the number of a transaction that is told now: two
-/// questions, so that each has its index.
-async fn load_payments(
-    db: &impl ConnectionTrait,
-    scope: &Scope,
-    books: &mut Books,
-) -> Result<(), StoreError> {
-    let settling = (!scope.transactions.is_empty()).then_some(&scope.whole);
-    let of: BTreeSet<i64> =
-        settling.into_iter().flatten().chain(&scope.payments_of).copied().collect();
-    let mut rows = Vec::new();
-    if !of.is_empty() {
-        let of_orders = payment::Column::OrderId.is_in(of);
-        rows.extend(payment::Entity::find().filter(of_orders).all(db).await?);
-    }
-    if !scope.transactions.is_empty() {
-        let merchants: BTreeSet<&str> =
-            books.attempts.values().map(|attempt| attempt.get().terms.mch_id.as_str()).collect();
-        let told = Condition::all()
-            .add(payment::Column::MchId.is_in(merchants))
-            .add(payment::Column::TransactionId.is_in(scope.transactions.iter().cloned()));
-        rows.extend(payment::Entity::find().filter(told).all(db).await?);
-    }
-    for row in rows {
-        let payment = rows::payments::payment(row)?;
-        books.payments.insert(payment.id, Kept::loaded(payment));
-    }
-    Ok(())
-}
-
 async fn load_money(
     db: &impl ConnectionTrait,
     scope: &Scope,
     books: &mut Books,
 ) -> Result<(), StoreError> {
-    load_payments(db, scope, books).await?;
+    super::payments::load_payments(db, scope, books).await?;
     if !scope.refunds_of.is_empty() {
         let rows = refund::Entity::find()
             .filter(refund::Column::OrderId.is_in(scope.refunds_of.iter().copied()))

@@ -17,7 +17,8 @@ pub(super) struct Scope {
     pub attempts: BTreeSet<i64>,
     pub whole_attempts: BTreeSet<i64>,
     pub settled_attempts: BTreeSet<i64>,
-    pub transactions: BTreeSet<String>,
+    /// What is told of a settled attempt: the number of WeChat's transaction.
+    pub transactions: BTreeSet<(i64, String)>,
     pub refunds_of: BTreeSet<i64>,
     pub payments_of: BTreeSet<i64>,
     pub skus: BTreeSet<i64>,
@@ -45,7 +46,8 @@ impl Scope {
                 Command::Settle(settle) => {
                     scope.whole_attempts.insert(settle.attempt.get());
                     scope.settled_attempts.insert(settle.attempt.get());
-                    scope.transactions.insert(settle.evidence.transaction.as_str().to_owned());
+                    let transaction = settle.evidence.transaction.as_str().to_owned();
+                    scope.transactions.insert((settle.attempt.get(), transaction));
                 }
                 Command::BeginClosing(begin) => drop(scope.whole.insert(begin.order.get())),
                 Command::CloseAttempt(close) => drop(scope.whole.insert(close.order.get())),

@@ -71,7 +71,10 @@ pub async fn orders(
     limit: u32,
 ) -> Result<Page<StaffOrder>, StoreError> {
     let by_sku = match filter.sku {
-        Some(sku) => Some(how(readers, sku).await?),
+        Some(sku) => match how(readers, wxapp, sku).await? {
+            Some(how) => Some(how),
+            None => return Ok(Page { items: Vec::new(), next: None }),
+        },
         None => None,
     };
     let key = filter.key();
@@ -101,17 +104,26 @@ fn each_state(filter: &OrderFilter) -> Vec<Vec<ListState>> {
     }
 }
 
-async fn how(readers: &Readers, sku: SkuId) -> Result<BySku, StoreError> {
+/// `None`: no order of this mini-program has it. Somebody else's SKU must not make the list be
+/// walked to its end.
+pub(super) async fn how(
+    readers: &Readers,
+    wxapp: WxappId,
+    sku: SkuId,
+) -> Result<Option<BySku>, StoreError> {
     let some: Vec<i64> = order_goods::Entity::find()
         .select_only()
-        .column(order_goods::Column::OrderId)
+        .column(order_goods::Column::WxappId)
         .filter(order_goods::Column::SkuId.eq(sku.get()))
         .limit(RARE + 1)
         .into_tuple()
         .all(readers.db())
         .await?;
     let rare = u64::try_from(some.len()).unwrap_or(u64::MAX) <= RARE;
-    Ok(if rare { BySku::Rare(sku) } else { BySku::Common(sku) })
+    if !some.contains(&wxapp.get()) {
+        return Ok(None);
+    }
+    Ok(Some(if rare { BySku::Rare(sku) } else { BySku::Common(sku) }))
 }
 
 /// Rows in these states behind a place in the list.

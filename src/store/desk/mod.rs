@@ -7,6 +7,7 @@ mod list;
 #[cfg(test)]
 mod plans;
 mod search;
+mod shipping;
 #[cfg(test)]
 mod tests;
 
@@ -17,3 +18,7 @@ pub use inbox::{
 };
 pub use list::{OrderFilter, Span, StaffOrder, orders};
 pub use search::{Shape, search, shapes};
+pub use shipping::{
+    LastScan, Print, by_ids, by_numbers, count_to_ship, last_scan, mark_printed, numbers_in_use,
+    print_job, prints, to_ship,
+};

@@ -7,12 +7,14 @@ use sea_orm::{Statement, TryGetable as _};
 use super::inbox::{audit_select, incident_select, ledger_select, message_select};
 use super::list::{BySku, OrderFilter, Span, select};
 use super::search::{by_express, by_number, by_phone, by_transaction};
+use super::shipping::{job_select, last_select, to_ship_select};
 use crate::domain::desk::Subject;
-use crate::domain::id::{SkuId, WxappId};
+use crate::domain::id::{SkuId, StaffId, WxappId};
 use crate::domain::time::Timestamp;
 use crate::store::db::{Readers, open_readers};
 use crate::store::order_views::ListState;
 use crate::store::page::After;
+use crate::store::staff::{log, views};
 
 const AFTER: Option<After> = Some(After { key: 1_000_000, id: 500 });
 
@@ -111,4 +113,36 @@ async fn inboxes_and_logs_go_along_an_index() {
         let ledger = ledger_select(wxapp(), SkuId::parse(50).unwrap(), after);
         goes_along(&plan(&readers, ledger).await, "stock_entry_sku_id_seq_key");
     }
+}
+
+#[tokio::test]
+async fn the_shipping_desk_goes_along_an_index() {
+    let readers = database().await;
+    let staff = StaffId::parse(7).unwrap();
+    let last = plan(&readers, last_select(wxapp(), staff)).await;
+    goes_along(&last, "shipment_wxapp_id_staff_id_shipped_at_id_idx");
+    for after in [None, AFTER] {
+        let to_ship = plan(&readers, to_ship_select(wxapp(), after)).await;
+        goes_along(&to_ship, "order_wxapp_id_state_created_at_id_idx");
+    }
+    let job = plan(&readers, job_select(wxapp(), 9, staff)).await;
+    goes_along(&job, "slip_print_wxapp_id_job_id_idx");
+}
+
+#[tokio::test]
+async fn what_is_written_of_staff_goes_along_an_index() {
+    let readers = database().await;
+    for after in [None, AFTER] {
+        for shop in [Some(wxapp()), None] {
+            let all = plan(&readers, log::select(shop, None, after)).await;
+            goes_along(&all, "audit_entry_wxapp_id_created_at_id_idx");
+            // Sorted: about one thing there are few.
+            let one = plan(&readers, log::select(shop, Some(("order", 60)), after)).await;
+            assert!(one.contains("audit_entry_subject_subject_id_id_idx"), "{one}");
+            assert!(!one.contains("SCAN "), "{one}");
+        }
+    }
+    let kept = plan(&readers, views::select(StaffId::parse(7).unwrap(), wxapp())).await;
+    assert!(kept.contains("admin_view_admin_id_wxapp_id_idx"), "{kept}");
+    assert!(!kept.contains("SCAN "), "{kept}");
 }

@@ -142,3 +142,12 @@ async fn a_detail_has_the_whole_story_in_its_order() {
     let elsewhere = WxappId::parse(10_002).unwrap();
     assert!(super::detail(&readers, elsewhere, id).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_sku_of_another_mini_program_is_not_looked_for() {
+    let shop = shop().await;
+    let sku = |id| SkuId::parse(id).unwrap();
+    assert_eq!(list::how(&shop, wxapp(), sku(51)).await.unwrap(), Some(list::BySku::Rare(sku(51))));
+    let other = WxappId::parse(10_002).unwrap();
+    assert_eq!(list::how(&shop, other, sku(51)).await.unwrap(), None);
+}

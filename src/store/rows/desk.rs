@@ -5,7 +5,10 @@ use sea_orm::Set;
 use super::super::db::StoreError;
 use super::{BadValue, in_table, needed, time, word};
 use crate::domain::books::EntryKind;
-use crate::domain::desk::{AuditEntry, IncidentCase, MessageCase, Resolution, Resolved};
+use crate::domain::desk::{
+    AuditEntry, IncidentCase, MessageCase, Resolution, Resolved, UnsentMessage,
+};
+use crate::domain::id::ShipmentId;
 use crate::domain::notification::Facts;
 use crate::domain::payment::IncidentReason;
 use crate::domain::stock::Adjustment;
@@ -91,4 +94,30 @@ fn read_message(row: &entity::notification::Model) -> Result<MessageCase, BadVal
         order: row.order_id.try_into()?,
         parked: row.state == "parked",
     })
+}
+
+/// The message about a parcel, if nobody has begun to send it: it waits, perhaps for a consent, and
+/// no try has been made that may have arrived.
+pub fn unsent(
+    row: &entity::notification::Model,
+) -> Result<Option<(ShipmentId, UnsentMessage)>, StoreError> {
+    if row.state != "waiting" || row.tries != 0 || row.claim_token.is_some() {
+        return Ok(None);
+    }
+    let facts = serde_json::from_str(&row.payload);
+    let facts = facts.map_err(|error| StoreError::row("notification", error))?;
+    in_table("notification", read_unsent(row, facts)).map(Some)
+}
+
+fn read_unsent(
+    row: &entity::notification::Model,
+    facts: Facts,
+) -> Result<(ShipmentId, UnsentMessage), BadValue> {
+    let message = UnsentMessage { id: row.id.try_into()?, facts, is_void: false };
+    Ok((row.ref_id.try_into()?, message))
+}
+
+/// What a message tells, as it is stored.
+pub fn payload(message: &UnsentMessage) -> Result<String, StoreError> {
+    serde_json::to_string(&message.facts).map_err(|error| StoreError::row("notification", error))
 }

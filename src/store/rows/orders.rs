@@ -237,6 +237,7 @@ pub fn notification_row(
     now_ms: i64,
 ) -> Result<entity::notification::ActiveModel, StoreError> {
     let payload = serde_json::to_string(&message.facts);
+    let send_at = Timestamp::from_millis(now_ms).plus_seconds(message.hold_seconds);
     Ok(entity::notification::ActiveModel {
         id: Set(message.id.get()),
         wxapp_id: Set(message.wxapp.get()),
@@ -249,7 +250,7 @@ pub fn notification_row(
         payload: Set(payload.map_err(|error| StoreError::row("notification", error))?),
         form_id: Set(message.form_id.clone()),
         tries: Set(0),
-        next_at: Set(now_ms),
+        next_at: Set(send_at.as_millis()),
         claim_token: Set(None),
         claim_until: Set(None),
         msg_id: Set(None),

@@ -1,6 +1,6 @@
 //! Accounts as the command line makes and mends them, without a server or beside one.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::DatabaseConnection;
 
 use super::sessions::{self, Which};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{Change, Member, tokens};
 use crate::domain::id::StaffId;
 use crate::domain::staff::Grants;
 use crate::domain::time::Timestamp;
-use crate::store::db::{Readers, StoreError, Write, begin_write, open_writer};
+use crate::store::db::{Readers, StoreError, begin_write, open_writer};
 use crate::store::ids;
 
 /// Why an account could not be made or changed.
@@ -81,7 +81,7 @@ impl Accounts {
         let noted = noted(block.start + 1, id, "add_staff", after);
         let backend = self.0.get_database_backend();
         let write = super::insert(backend, &member, now).then(log::entry(backend, noted, now));
-        execute(&transaction, write).await?;
+        write.execute(&transaction).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Accounts {
             .then(sessions::revoke(backend, id, Which::All, now))
             .then(tokens::revoke_all_of(backend, id, now))
             .then(log::entry(backend, noted(entry, id, what, json!({})), now));
-        execute(&transaction, write).await?;
+        write.execute(&transaction).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -139,11 +139,4 @@ fn noted(id: i64, member: StaffId, what: &'static str, after: Value) -> Entry {
         after,
         key: None,
     }
-}
-
-async fn execute(db: &impl ConnectionTrait, write: Write) -> Result<(), StoreError> {
-    for statement in write.0 {
-        db.execute_raw(statement).await?;
-    }
-    Ok(())
 }

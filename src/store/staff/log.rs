@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use entity::audit_entry::{self, Column, Entity, Model};
 use entity::{admin_user, order};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
 };
 use serde_json::Value;
 
@@ -92,25 +93,44 @@ pub async fn entries(
     after: Option<After>,
     limit: u32,
 ) -> Result<Page<AuditRow>, StoreError> {
+    let select = select(shop, about, after).limit(u64::from(limit) + 1);
+    let rows = select.all(readers.db()).await?.into_iter().map(row).collect();
+    Ok(Page::cut(rows, limit, |row: &AuditRow| After { key: row.at.as_millis(), id: row.id }))
+}
+
+pub(in crate::store) fn select(
+    shop: Option<WxappId>,
+    about: Option<(&str, i64)>,
+    after: Option<After>,
+) -> Select<Entity> {
     let shop = shop.map_or(EVERYWHERE, WxappId::get);
-    let mut select = Entity::find().filter(Column::WxappId.eq(shop));
-    if let Some((kind, id)) = about {
-        select = select.filter(Column::Subject.eq(kind)).filter(Column::SubjectId.eq(id));
-    }
+    let mut select = match about {
+        // Not along the index by time, which would walk the whole log for the few about one thing:
+        // the sum keeps every database from it.
+        Some((kind, id)) => Entity::find()
+            .filter(Column::Subject.eq(kind))
+            .filter(Column::SubjectId.eq(id))
+            .filter(Expr::col(Column::WxappId).add(0).eq(shop)),
+        None => Entity::find().filter(Column::WxappId.eq(shop)),
+    };
     if let Some(after) = after {
         let equal =
             Condition::all().add(Column::CreatedAt.eq(after.key)).add(Column::Id.lt(after.id));
         let behind = Condition::any().add(Column::CreatedAt.lt(after.key)).add(equal);
         select = select.filter(Column::CreatedAt.lte(after.key)).filter(behind);
     }
-    let rows = select
-        .order_by_desc(Column::CreatedAt)
-        .order_by_desc(Column::Id)
-        .limit(u64::from(limit) + 1)
-        .all(readers.db())
-        .await?;
-    let rows = rows.into_iter().map(row).collect();
-    Ok(Page::cut(rows, limit, |row: &AuditRow| After { key: row.at.as_millis(), id: row.id }))
+    select.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id)
+}
+
+/// Whether something was done under this key by this person.
+pub async fn has_acted(readers: &Readers, who: StaffId, key: &str) -> Result<bool, StoreError> {
+    let row = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::StaffId.eq(who.get()))
+        .filter(Column::FormKey.eq(key))
+        .into_tuple::<i64>();
+    Ok(row.one(readers.db()).await?.is_some())
 }
 
 fn row(row: audit_entry::Model) -> AuditRow {

@@ -8,13 +8,15 @@ pub mod accounts;
 pub mod log;
 pub mod password;
 pub mod sessions;
+#[cfg(test)]
+mod tests;
 pub mod tokens;
 pub mod views;
 
 use std::collections::BTreeMap;
 
 use entity::{admin_grant, admin_user};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait,
@@ -104,12 +106,6 @@ pub async fn count(readers: &Readers) -> Result<u64, StoreError> {
     Ok(admin_user::Entity::find().count(readers.db()).await?)
 }
 
-/// How many owners of everything can log in.
-pub async fn owners(readers: &Readers) -> Result<usize, StoreError> {
-    let active = |member: &Member| member.disabled_at.is_none() && member.grants.own_everything();
-    Ok(all(readers).await?.iter().filter(|member| active(member)).count())
-}
-
 fn member(row: admin_user::Model, grants: &[admin_grant::Model]) -> Result<Member, StoreError> {
     Ok(Member {
         id: StaffId::parse(row.id).map_err(|error| StoreError::row("admin_user", error))?,
@@ -188,7 +184,7 @@ fn insert_grants(backend: DbBackend, id: StaffId, grants: &Grants) -> Write {
         };
         admin_grant::Entity::insert(row.into_active_model()).build(backend)
     };
-    Write(grants.0.iter().map(insert).collect())
+    Write::all(grants.0.iter().map(insert))
 }
 
 /// What can change of an account.
@@ -223,12 +219,43 @@ pub fn update(backend: DbBackend, id: StaffId, change: Change, now: Timestamp) -
     Write::one(update.build(backend))
 }
 
-/// Notes that the code of this time step was used.
+/// The change, unless it would leave nobody who owns everything and can log in: then the whole
+/// write is refused. Changes of owners are made one after another, in all processes: each begins by
+/// writing the rows of all owners.
+pub fn with_an_owner_left(backend: DbBackend, change: Write) -> Write {
+    use admin_user::Column;
+    let owners = Query::select()
+        .column(admin_grant::Column::AdminId)
+        .from(admin_grant::Entity)
+        .and_where(admin_grant::Column::WxappId.eq(scope_number(Scope::All)))
+        .and_where(admin_grant::Column::Role.eq(Role::Owner.as_str()))
+        .take();
+    let touch = admin_user::Entity::update_many()
+        .filter(Column::Id.in_subquery(owners))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1));
+    let left = touch.clone().filter(Column::DisabledAt.is_null());
+    Write::one(touch.build(backend)).then(change).then(Write::must_meet(left.build(backend)))
+}
+
+/// Goes on only if the account can log in and its password is still the one of this hash: it may
+/// have changed since it was looked at.
+pub fn if_password_is_still(backend: DbBackend, member: &Member) -> Write {
+    use admin_user::Column;
+    let same = admin_user::Entity::update_many()
+        .filter(Column::Id.eq(member.id.get()))
+        .filter(Column::PasswordHash.eq(member.password_hash.as_str()))
+        .filter(Column::DisabledAt.is_null())
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1));
+    Write::must_meet(same.build(backend))
+}
+
+/// Notes that the code of this time step was used; refused when it, or a later one, was used
+/// before.
 pub fn use_totp_step(backend: DbBackend, id: StaffId, step: i64) -> Write {
     use admin_user::Column;
     let update = admin_user::Entity::update_many()
         .filter(Column::Id.eq(id.get()))
         .filter(Column::TotpStep.is_null().or(Column::TotpStep.lt(step)))
         .col_expr(Column::TotpStep, Expr::value(step));
-    Write::one(update.build(backend))
+    Write::must_meet(update.build(backend))
 }

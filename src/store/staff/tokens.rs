@@ -15,8 +15,8 @@ use crate::domain::staff::{Right, Scope};
 use crate::domain::time::Timestamp;
 use crate::store::db::{Readers, StoreError, Write};
 
-/// The most tokens that are listed.
-const LISTED_MAX: u64 = 200;
+/// The most tokens that are good at once: all of them are listed.
+pub const TOKENS_MAX: usize = 200;
 
 /// A token, without its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub async fn all(readers: &Readers, now: Timestamp) -> Result<Vec<AdminToken>, S
         .filter(Column::RevokedAt.is_null())
         .filter(Column::ExpiresAt.gt(now.as_millis()))
         .order_by_desc(Column::CreatedAt)
-        .limit(LISTED_MAX)
+        .limit(TOKENS_MAX as u64)
         .all(readers.db())
         .await?;
     rows.into_iter().map(token).collect()

@@ -3,7 +3,7 @@
 use entity::admin_view::{Column, Entity, Model};
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    QueryTrait, Select,
 };
 
 use crate::domain::id::{StaffId, WxappId};
@@ -26,15 +26,16 @@ pub struct View {
 
 /// What one person has kept for a mini-program, the oldest first.
 pub async fn of(readers: &Readers, staff: StaffId, shop: WxappId) -> Result<Vec<View>, StoreError> {
-    let rows = Entity::find()
+    let rows = select(staff, shop).limit(VIEWS_MAX as u64).all(readers.db()).await?;
+    let view = |row: Model| View { id: row.id, name: row.name, query: row.query };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+pub(in crate::store) fn select(staff: StaffId, shop: WxappId) -> Select<Entity> {
+    Entity::find()
         .filter(Column::AdminId.eq(staff.get()))
         .filter(Column::WxappId.eq(shop.get()))
         .order_by_asc(Column::Id)
-        .limit(VIEWS_MAX as u64)
-        .all(readers.db())
-        .await?;
-    let view = |row: Model| View { id: row.id, name: row.name, query: row.query };
-    Ok(rows.into_iter().map(view).collect())
 }
 
 /// Keeps a filter.

@@ -46,6 +46,14 @@ pub enum Act {
         carrier: Carrier,
         number: TrackingNo,
         lines: Vec<(LineId, Quantity)>,
+        /// How long the buyer's message waits: until then it can be taken back.
+        #[serde(skip_serializing_if = "is_none")]
+        hold_seconds: i64,
+    },
+    /// A parcel has not left after all. Only while nobody has begun to tell the buyer of it.
+    TakeBack {
+        order: OrderId,
+        shipment: ShipmentId,
     },
     /// Another carrier or number for a parcel. WeChat takes one such change.
     CorrectNumber {
@@ -116,11 +124,16 @@ pub enum Act {
     },
 }
 
+fn is_none(seconds: &i64) -> bool {
+    *seconds == 0
+}
+
 impl Act {
     /// In the audit log.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ship { .. } => "ship",
+            Self::TakeBack { .. } => "take_back",
             Self::CorrectNumber { .. } => "correct_number",
             Self::Note { .. } => "note",
             Self::ChangeAddress { .. } => "change_address",
@@ -140,6 +153,7 @@ impl Act {
     pub fn order(&self) -> Option<OrderId> {
         match self {
             Self::Ship { order, .. }
+            | Self::TakeBack { order, .. }
             | Self::CorrectNumber { order, .. }
             | Self::Note { order, .. }
             | Self::ChangeAddress { order, .. }
@@ -173,7 +187,19 @@ impl Act {
     }
     /// Whether parcels of its order are needed.
     pub fn needs_parcels(&self) -> bool {
-        matches!(self, Self::Ship { .. } | Self::CorrectNumber { .. } | Self::ChangeAddress { .. })
+        match self {
+            Self::Ship { .. } | Self::ChangeAddress { .. } => true,
+            _ => self.needs_message().is_some(),
+        }
+    }
+    /// The parcel whose message is needed, if it has not been sent.
+    pub fn needs_message(&self) -> Option<ShipmentId> {
+        match self {
+            Self::TakeBack { shipment, .. } | Self::CorrectNumber { shipment, .. } => {
+                Some(*shipment)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -207,6 +233,8 @@ pub enum DeskRefusal {
     NumberTaken,
     #[error("a parcel has left already")]
     ParcelLeft,
+    #[error("the buyer has been told of the parcel")]
+    BuyerTold,
     #[error("nothing would change")]
     NothingChanges,
     #[error("at least one fen must be left to pay")]
@@ -301,9 +329,11 @@ impl Change {
 
 fn perform(books: &mut Books, clerk: &Clerk, act: Act) -> Result<Change, DeskRefusal> {
     match act {
-        Act::Ship { order, carrier, number, lines } => {
-            parcels::ship(books, clerk, order, parcels::Parcel { carrier, number }, &lines)
+        Act::Ship { order, carrier, number, lines, hold_seconds } => {
+            let parcel = parcels::Parcel { carrier, number };
+            parcels::ship(books, clerk, order, parcel, (&lines, hold_seconds))
         }
+        Act::TakeBack { order, shipment } => parcels::take_back(books, clerk, order, shipment),
         Act::CorrectNumber { order, shipment, carrier, number } => {
             parcels::correct(books, clerk, order, shipment, parcels::Parcel { carrier, number })
         }

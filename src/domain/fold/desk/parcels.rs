@@ -1,4 +1,5 @@
-//! Shipping an order, whole or in parts, and correcting what was typed.
+//! Shipping an order, whole or in parts, correcting what was typed, and taking back what was
+//! scanned by mistake.
 
 use super::{Change, Clerk, DeskRefusal, facts, find};
 use crate::domain::books::{Books, Kept};
@@ -31,7 +32,7 @@ pub(super) fn ship(
     clerk: &Clerk,
     id: OrderId,
     parcel: Parcel,
-    wanted: &[(LineId, Quantity)],
+    (wanted, hold_seconds): (&[(LineId, Quantity)], i64),
 ) -> Result<Change, DeskRefusal> {
     let order = find(books, clerk, id)?;
     apply(&order.state, OrderEvent::ShipPart, clerk.now)?;
@@ -55,7 +56,7 @@ pub(super) fn ship(
     };
     super::super::transition(books, id, event, clerk.now)?;
     books.happened(id, what, parcel.facts(), clerk.now);
-    tell(books, clerk, id, shipment, &parcel);
+    tell(books, clerk, id, shipment, (&parcel, hold_seconds));
     let state = books.orders.get(&id).map_or("", |kept| kept.get().state.as_str());
     let mut after = parcel.facts();
     after.insert("state".into(), state.into());
@@ -142,9 +143,15 @@ fn enter(
     books.shipments.insert(id, Kept::new(shipment));
 }
 
-fn tell(books: &mut Books, clerk: &Clerk, order: OrderId, shipment: ShipmentId, parcel: &Parcel) {
-    let more = parcel.facts();
-    let about = super::super::settle::About { ref_id: shipment.get(), amount: None, more };
+fn tell(
+    books: &mut Books,
+    clerk: &Clerk,
+    order: OrderId,
+    shipment: ShipmentId,
+    (parcel, hold_seconds): (&Parcel, i64),
+) {
+    let (ref_id, more) = (shipment.get(), parcel.facts());
+    let about = super::super::settle::About { ref_id, amount: None, more, hold_seconds };
     super::super::settle::tell(books, order, Event::OrderShipped, about, clerk.now);
 }
 
@@ -173,9 +180,39 @@ pub(super) fn correct(
         changed.corrections += 1;
         changed.corrected_at = Some(clerk.now);
     }
+    if let Some(kept) = books.desk.unsent.get_mut(&shipment) {
+        // Nobody is told of a number that is known to be wrong.
+        kept.change().facts.extend(parcel.facts());
+    }
     let mut detail = parcel.facts();
     detail.insert("former_number".into(), former.number.to_string());
     books.happened(id, What::NumberCorrected, detail, clerk.now);
     let before = Parcel { carrier: former.carrier, number: former.number }.facts();
     Ok(Change::of(id, before, parcel.facts()))
+}
+
+/// Undoes a parcel as if it had not been scanned. What decides is the buyer's message: it is locked
+/// with the order, and whoever sends claims it first.
+pub(super) fn take_back(
+    books: &mut Books,
+    clerk: &Clerk,
+    id: OrderId,
+    shipment: ShipmentId,
+) -> Result<Change, DeskRefusal> {
+    let order = find(books, clerk, id)?;
+    let kept = books.shipments.get(&shipment).map(Kept::get).filter(|own| own.order == id);
+    let former = kept.cloned().ok_or(DeskRefusal::Unknown("shipment"))?;
+    apply(&order.state, OrderEvent::Unship, clerk.now)?;
+    let message = books.desk.unsent.get_mut(&shipment).ok_or(DeskRefusal::BuyerTold)?;
+    message.change().is_void = true;
+    super::super::transition(books, id, OrderEvent::Unship, clerk.now)?;
+    books.shipments.remove(&shipment);
+    books.desk.taken_back.push(shipment);
+    let parcel = Parcel { carrier: former.carrier, number: former.number };
+    books.happened(id, What::TakenBack, parcel.facts(), clerk.now);
+    let state = |books: &Books| books.orders.get(&id).map_or("", |kept| kept.get().state.as_str());
+    let mut before = parcel.facts();
+    before.insert("state".into(), order.state.as_str().into());
+    let after = facts([("state", state(books).into())]);
+    Ok(Change { shipment: Some(shipment), ..Change::of(id, before, after) })
 }

@@ -3,6 +3,8 @@
 use super::invariants::check;
 use super::words::*;
 use super::world::*;
+use crate::domain::books::Kept;
+use crate::domain::desk::UnsentMessage;
 use crate::domain::fold::*;
 use crate::domain::id::{LineId, ShipmentId};
 use crate::domain::notification::Event;
@@ -280,4 +282,76 @@ fn a_number_is_corrected_and_counted_until_the_goods_arrive() {
     world.fold(received(1001, 1));
     let arrived = TransitionError::AlreadyCompleted.into();
     refused(&mut world, correct(shipment, "YT10003"), arrived);
+}
+
+/// A parcel of order 1001, shipped at the desk; its message has not been claimed.
+fn scanned() -> (World, ShipmentId) {
+    let mut world = World::new(9);
+    world.paid_order(1001, 2);
+    let shipment = world.acts(ship(1001, "SF10001", &[])).unwrap().shipment.unwrap();
+    let message = world.books.notifications.last().unwrap();
+    let unsent = UnsentMessage { id: message.id, facts: message.facts.clone(), is_void: false };
+    world.save_and_reload();
+    world.books.desk.unsent.insert(shipment, Kept::loaded(unsent));
+    (world, shipment)
+}
+
+fn take_back(shipment: ShipmentId) -> Act {
+    Act::TakeBack { order: order_id(1001), shipment }
+}
+
+#[test]
+fn a_scan_is_taken_back_and_leaves_no_parcel_and_no_message() {
+    let (mut world, shipment) = scanned();
+    world.acts(take_back(shipment)).unwrap();
+    assert_eq!(world.state(1001), "paid");
+    assert!(world.books.desk.unsent[&shipment].get().is_void);
+    assert_eq!(world.books.desk.taken_back, [shipment]);
+    assert_eq!(world.timeline(1001).last().unwrap().0, What::TakenBack);
+    refused(&mut world, take_back(shipment), DeskRefusal::Unknown("shipment"));
+    world.acts(ship(1001, "SF10001", &[])).unwrap();
+    assert_eq!(world.state(1001), "shipped", "with the same number, as if nothing had been");
+    check(&world);
+}
+
+#[test]
+fn what_the_buyer_was_told_or_has_received_is_not_taken_back() {
+    let (mut world, shipment) = scanned();
+    let message = world.books.desk.unsent.remove(&shipment).unwrap();
+    refused(&mut world, take_back(shipment), DeskRefusal::BuyerTold);
+    world.books.desk.unsent.insert(shipment, message);
+    refused(&mut world, take_back(ShipmentId::parse(9).unwrap()), DeskRefusal::Unknown("shipment"));
+    world.fold(received(1001, 1));
+    refused(&mut world, take_back(shipment), TransitionError::AlreadyCompleted.into());
+    assert_eq!(world.books.shipments.len(), 1);
+}
+
+#[test]
+fn a_part_is_taken_back_alone() {
+    let (mut world, first, second) = two_lines();
+    world.acts(ship(1001, "SF10001", &[(first, 2)])).unwrap();
+    let shipment = world.acts(ship(1001, "SF10002", &[(second, 1)])).unwrap().shipment.unwrap();
+    assert_eq!(world.state(1001), "shipped");
+    let message = world.books.notifications.last().unwrap();
+    let unsent = UnsentMessage { id: message.id, facts: message.facts.clone(), is_void: false };
+    world.save_and_reload();
+    world.books.desk.unsent.insert(shipment, Kept::loaded(unsent));
+    world.acts(take_back(shipment)).unwrap();
+    assert_eq!(world.state(1001), "paid");
+    assert_eq!(world.books.shipments_of(order_id(1001)).count(), 1);
+    check(&world);
+}
+
+#[test]
+fn a_number_that_is_corrected_in_time_is_the_one_that_the_buyer_reads() {
+    let (mut world, shipment) = scanned();
+    let correct = Act::CorrectNumber {
+        order: order_id(1001),
+        shipment,
+        carrier: Carrier::parse("YTO", None).unwrap(),
+        number: crate::domain::id::TrackingNo::parse("YT10001").unwrap(),
+    };
+    world.acts(correct).unwrap();
+    let facts = &world.books.desk.unsent[&shipment].get().facts;
+    assert_eq!((&*facts["company"], &*facts["number"]), ("圆通速递", "YT10001"));
 }

@@ -164,6 +164,7 @@ pub fn ship(order: i64, number: &str, lines: &[(i64, i64)]) -> Act {
         carrier: Carrier::parse("SF", None).unwrap(),
         number: TrackingNo::parse(number).unwrap(),
         lines: lines.iter().map(packed).collect(),
+        hold_seconds: 0,
     }
 }
 

@@ -233,7 +233,11 @@ impl World {
     }
     /// Every message, of this batch and of former ones.
     pub fn messages(&self) -> Vec<(i64, Event)> {
-        let all = self.log.notifications.iter().chain(&self.books.notifications);
+        let void = |message: &&NewNotification| {
+            let mut void = self.books.desk.unsent.values().map(Kept::get);
+            !void.any(|unsent| unsent.is_void && unsent.id == message.id)
+        };
+        let all = self.log.notifications.iter().chain(&self.books.notifications).filter(void);
         all.map(|message| (message.order.get(), message.event)).collect()
     }
     /// Every ledger entry, as SKU, delta and kind.

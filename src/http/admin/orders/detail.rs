@@ -21,6 +21,7 @@ use crate::domain::shipment::{RESHIPMENTS_AT_WECHAT, Shipment};
 use crate::domain::staff::Right;
 use crate::domain::timeline::{Happening, Who};
 use crate::http::AppState;
+use crate::http::admin::facts;
 use crate::http::admin::form::Form;
 use crate::http::admin::guard::Staff;
 use crate::http::admin::log::{self, Noted};
@@ -134,17 +135,10 @@ impl OrderPage {
     }
     fn facts(&self, happening: &Happening) -> Vec<(String, String)> {
         let fact = |(name, value): (&String, &String)| {
-            (self.frame.word("fact", name), shown_fact(name, value))
+            let said = facts::text(self.frame.tongue, "order", name, value);
+            (self.frame.word("fact", name), said)
         };
         happening.detail.iter().filter(|(name, _)| *name != "company_code").map(fact).collect()
-    }
-}
-
-/// Money in yuan, everything else as it is.
-fn shown_fact(name: &str, value: &str) -> String {
-    match value.parse::<i64>() {
-        Ok(fen) if name.ends_with("_fen") => format!("¥{}", Money::from_fen(fen)),
-        _ => value.to_owned(),
     }
 }
 

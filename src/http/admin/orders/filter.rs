@@ -139,9 +139,14 @@ impl Wanted {
         self.states.contains(state)
     }
 
-    /// Whether this is more than the plain list.
+    /// What can be kept of it: not what was looked for, which may be a buyer's phone.
+    pub fn kept(&self) -> String {
+        Self { q: String::new(), ..self.clone() }.query()
+    }
+
+    /// Whether this is a filter that can be kept.
     pub fn is_set(&self) -> bool {
-        !self.query().is_empty()
+        !self.kept().is_empty()
     }
 }
 
@@ -181,6 +186,7 @@ mod tests {
         assert_eq!(wanted.states, [ListState::Paid, ListState::Shipped]);
         assert_eq!(Wanted::parse(&wanted.query()).unwrap(), wanted);
         assert!(!Wanted::parse("").unwrap().is_set());
+        assert!(!Wanted::parse("q=13800138000").unwrap().is_set());
         assert!(Wanted::parse("state=lost").is_err());
         assert!(Wanted::parse("colour=red").is_err());
     }

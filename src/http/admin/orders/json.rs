@@ -15,15 +15,13 @@ use crate::http::admin::log::{self, Noted};
 use crate::http::error::ApiError;
 use crate::http::extract::Json;
 use crate::http::openapi::Refusals;
-use crate::http::shop::orders::IDEMPOTENCY_KEY;
 use crate::store::staff::log::About;
 
 type Answer = Result<web::Json<ActedJson>, ApiError>;
 
 /// Who acts, under the key of the request.
 pub fn by(request: &HttpRequest, staff: &Staff) -> Result<Clerk, ApiError> {
-    let key = request.headers().get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
-    clerk(staff, key.unwrap_or_default())
+    clerk(staff, log::header_key(request)?)
 }
 
 macro_rules! twins {

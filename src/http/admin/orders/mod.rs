@@ -8,7 +8,7 @@ mod filter;
 mod forms;
 pub(super) mod json;
 pub(super) mod list;
-mod mask;
+pub(super) mod mask;
 pub(super) mod refusals;
 pub(super) mod views;
 

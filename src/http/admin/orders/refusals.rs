@@ -27,6 +27,7 @@ pub fn name(refusal: &DeskRefusal) -> &'static str {
         DeskRefusal::TooManyPieces { .. } => "too_many_pieces",
         DeskRefusal::NumberTaken => "number_taken",
         DeskRefusal::ParcelLeft => "parcel_left",
+        DeskRefusal::BuyerTold => "buyer_told",
         DeskRefusal::NothingChanges => "nothing_changes",
         DeskRefusal::PriceTooLow => "price_too_low",
         DeskRefusal::PriceTooHigh { .. } => "price_too_high",

@@ -58,8 +58,7 @@ fn shop(staff: &Staff) -> Result<WxappId, ApiError> {
 async fn keep(app: &AppState, staff: &Staff, new: NewView, key: &str) -> Result<View, ApiError> {
     let name = text("name", &new.name, 1, 32)?;
     // Only what is a filter, in the one way to write it.
-    let wanted = Wanted { done: String::new(), ..Wanted::parse(&new.query)? };
-    let query = wanted.query();
+    let query = Wanted::parse(&new.query)?.kept();
     if query.len() > QUERY_MAX {
         return Err(ApiError::invalid("query", "too long"));
     }

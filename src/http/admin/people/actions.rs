@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::ToSchema;
 
-use crate::actors::journal::JournalError;
 use crate::domain::id::{StaffId, WxappId};
 use crate::domain::staff::{Grants, Role, Scope, login_name};
 use crate::domain::time::Timestamp;
@@ -66,6 +64,7 @@ pub struct NewPassword {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     LoginTaken,
+    Full,
     CannotGrant,
     LastOwner,
     NotAbove,
@@ -75,6 +74,7 @@ impl Refusal {
     pub fn text(self, t: &Texts) -> &'static str {
         match self {
             Self::LoginTaken => t.login_taken,
+            Self::Full => t.people_full,
             Self::CannotGrant => t.cannot_grant,
             Self::LastOwner => t.last_owner,
             Self::NotAbove => t.not_above,
@@ -82,7 +82,7 @@ impl Refusal {
     }
     pub fn field(self) -> &'static str {
         match self {
-            Self::LoginTaken => "login",
+            Self::LoginTaken | Self::Full => "login",
             _ => "roles",
         }
     }
@@ -106,12 +106,6 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<JournalError> for Failure {
-    fn from(error: JournalError) -> Self {
-        Self::Other(error.into())
-    }
-}
-
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -126,14 +120,25 @@ impl From<Failure> for ApiError {
     }
 }
 
-pub async fn add(app: &AppState, by: &Staff, new: NewMember) -> Result<StaffId, Failure> {
+/// Who changes staff, under which one-time key; an empty one is none.
+#[derive(Clone, Copy)]
+pub struct By<'a> {
+    pub staff: &'a Staff,
+    pub key: &'a str,
+}
+
+pub async fn add(app: &AppState, by: By<'_>, new: NewMember) -> Result<StaffId, Failure> {
     let login =
         login_name(&new.login).map_err(|error| ApiError::invalid("login", error.to_string()))?;
     let name = text("name", &new.name, 1, 32)?;
     let grants = grants(app, &new.roles).await?;
     may_give(by, &grants)?;
     if staff::by_login(&app.readers, &login).await?.is_some() {
-        return Err(Failure::Refused(Refusal::LoginTaken));
+        return Err(repeated_or(app, by, Refusal::LoginTaken).await);
+    }
+    // No more than are listed: one that nobody sees could not be disabled.
+    if staff::count(&app.readers).await? >= staff::MEMBERS_MAX {
+        return Err(Failure::Refused(Refusal::Full));
     }
     let hash = hash(new.password).await?;
     let id = app.ids.draw_one().await.map_err(ApiError::unavailable)?;
@@ -146,7 +151,7 @@ pub async fn add(app: &AppState, by: &Staff, new: NewMember) -> Result<StaffId, 
         password_hash: hash,
         totp_secret: None,
         totp_step: None,
-        language: by.tongue.code().to_owned(),
+        language: by.staff.tongue.code().to_owned(),
         disabled_at: None,
         version: 1,
         created_at: now,
@@ -156,53 +161,45 @@ pub async fn add(app: &AppState, by: &Staff, new: NewMember) -> Result<StaffId, 
         "login": member.login, "name": member.name, "roles": log::roles(&member.grants),
     });
     let entry = noted(app, by, id, "add_staff", [json!({}), after]).await?;
-    app.journal.write(staff::insert(app.readers.backend(), &member, now).then(entry)).await?;
-    Ok(id)
+    let write = staff::insert(app.readers.backend(), &member, now).then(entry);
+    write_or(app, by, write, Refusal::LoginTaken).await.map(|()| id)
 }
 
 pub async fn set_roles(
     app: &AppState,
-    by: &Staff,
+    by: By<'_>,
     id: StaffId,
     roles: &BTreeMap<String, String>,
 ) -> Result<(), Failure> {
-    let _turn = turn().await?;
     let member = below(app, by, id).await?;
     let grants = grants(app, roles).await?;
     may_give(by, &grants)?;
-    if !grants.own_everything() {
-        one_owner_stays(app, &member).await?;
-    }
     let (backend, now) = (app.readers.backend(), app.clock.now());
     // Whoever may do other things from now on logs in anew.
     let write = staff::replace_grants(backend, id, &grants).then(end_all_but_own(app, by, id, now));
     let roles = [&member.grants, &grants].map(|grants| json!({"roles": log::roles(grants)}));
     let entry = noted(app, by, id, "set_roles", roles).await?;
-    Ok(app.journal.write(write.then(entry)).await?)
+    keep_an_owner(app, by, write.then(entry)).await
 }
 
 pub async fn set_state(
     app: &AppState,
-    by: &Staff,
+    by: By<'_>,
     id: StaffId,
     active: bool,
 ) -> Result<(), Failure> {
-    let _turn = turn().await?;
     let member = below(app, by, id).await?;
-    if !active {
-        one_owner_stays(app, &member).await?;
-    }
     let (backend, now) = (app.readers.backend(), app.clock.now());
     let change = Change::Disabled((!active).then_some(now));
     let write = staff::update(backend, id, change, now).then(end_all_but_own(app, by, id, now));
     let states = [member.disabled_at.is_none(), active].map(|active| json!({"active": active}));
     let entry = noted(app, by, id, "set_state", states).await?;
-    Ok(app.journal.write(write.then(entry)).await?)
+    keep_an_owner(app, by, write.then(entry)).await
 }
 
 pub async fn set_password(
     app: &AppState,
-    by: &Staff,
+    by: By<'_>,
     id: StaffId,
     password: SecretString,
 ) -> Result<(), Failure> {
@@ -211,23 +208,24 @@ pub async fn set_password(
     let (backend, now) = (app.readers.backend(), app.clock.now());
     let write = staff::update(backend, id, change, now).then(end_all_but_own(app, by, id, now));
     let entry = noted(app, by, id, "set_password", [json!({}), json!({})]).await?;
-    Ok(app.journal.write(write.then(entry)).await?)
+    write_or(app, by, write.then(entry), Refusal::NotAbove).await
 }
 
 async fn noted(
     app: &AppState,
-    by: &Staff,
+    by: By<'_>,
     id: StaffId,
     what: &'static str,
     [before, after]: [Value; 2],
 ) -> Result<Write, ApiError> {
-    log::entry(app, by, Noted { what, about: About::staff(id), before, after }).await
+    let noted = Noted { what, about: About::staff(id), before, after };
+    log::keyed(app, by.staff, noted, by.key).await
 }
 
-fn end_all_but_own(app: &AppState, by: &Staff, id: StaffId, now: Timestamp) -> Write {
+fn end_all_but_own(app: &AppState, by: By<'_>, id: StaffId, now: Timestamp) -> Write {
     let backend = app.readers.backend();
-    let which = match by.session() {
-        Ok(session) if by.id() == id => Which::AllBut(session.id),
+    let which = match by.staff.session() {
+        Ok(session) if by.staff.id() == id => Which::AllBut(session.id),
         _ => Which::All,
     };
     sessions::revoke(backend, id, which, now).then(tokens::revoke_all_of(backend, id, now))
@@ -259,13 +257,13 @@ async fn grants(app: &AppState, roles: &BTreeMap<String, String>) -> Result<Gran
     Ok(grants)
 }
 
-fn may_give(by: &Staff, grants: &Grants) -> Result<(), Failure> {
-    let may = |(scope, role): (&Scope, &Role)| by.may_grant(*role, *scope);
+fn may_give(by: By<'_>, grants: &Grants) -> Result<(), Failure> {
+    let may = |(scope, role): (&Scope, &Role)| by.staff.may_grant(*role, *scope);
     if grants.0.iter().all(may) { Ok(()) } else { Err(Failure::Refused(Refusal::CannotGrant)) }
 }
 
 /// The member, if he holds nothing that the caller does not hold.
-async fn below(app: &AppState, by: &Staff, id: StaffId) -> Result<Member, Failure> {
+async fn below(app: &AppState, by: By<'_>, id: StaffId) -> Result<Member, Failure> {
     let member = staff::by_id(&app.readers, id).await?;
     let member = member.ok_or_else(|| ApiError::not_found("id"))?;
     match may_give(by, &member.grants) {
@@ -274,17 +272,30 @@ async fn below(app: &AppState, by: &Staff, id: StaffId) -> Result<Member, Failur
     }
 }
 
-/// Changes of who is an owner are made one after another, or two owners could end each other.
-/// Several processes each have their own turn: that is a bound, not a proof.
-async fn turn() -> Result<SemaphorePermit<'static>, ApiError> {
-    static TURN: Semaphore = Semaphore::const_new(1);
-    TURN.acquire().await.map_err(ApiError::internal)
+/// Whether somebody is left who owns everything, the database decides in the commit of the change.
+async fn keep_an_owner(app: &AppState, by: By<'_>, change: Write) -> Result<(), Failure> {
+    let write = staff::with_an_owner_left(app.readers.backend(), change);
+    write_or(app, by, write, Refusal::LastOwner).await
 }
 
-async fn one_owner_stays(app: &AppState, member: &Member) -> Result<(), Failure> {
-    let is_owner = member.disabled_at.is_none() && member.grants.own_everything();
-    if is_owner && staff::owners(&app.readers).await? < 2 {
-        return Err(Failure::Refused(Refusal::LastOwner));
+/// Writes; what the database refuses was sent before, or is refused for this.
+async fn write_or(
+    app: &AppState,
+    by: By<'_>,
+    write: Write,
+    refusal: Refusal,
+) -> Result<(), Failure> {
+    match log::once(app, write).await? {
+        true => Ok(()),
+        false => Err(repeated_or(app, by, refusal).await),
     }
-    Ok(())
+}
+
+/// Whoever sends a form twice hears that, and not that what it made is in the way.
+async fn repeated_or(app: &AppState, by: By<'_>, refusal: Refusal) -> Failure {
+    match log::has_acted(app, by.staff, by.key).await {
+        Ok(true) => ApiError::new(Code::IdempotencyConflict).into(),
+        Ok(false) => Failure::Refused(refusal),
+        Err(error) => error.into(),
+    }
 }

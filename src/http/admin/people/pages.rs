@@ -9,16 +9,16 @@ use askama::Template;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::actions::{self, Failure, NewMember};
+use super::actions::{self, By, Failure, NewMember};
 use crate::domain::id::StaffId;
 use crate::domain::staff::{Role, Scope};
-use crate::http::AppState;
 use crate::http::admin::form::Form;
 use crate::http::admin::guard::Staff;
 use crate::http::admin::render::{self, Frame, Trouble};
 use crate::http::admin::texts::Texts;
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::PathId;
+use crate::http::{AppState, auth};
 use crate::store::staff::{self, Member};
 use crate::store::wxapps;
 
@@ -48,6 +48,7 @@ struct PeoplePage {
     members: Vec<Member>,
     places: Vec<Place>,
     given: Given,
+    key: String,
 }
 
 #[derive(Template)]
@@ -56,6 +57,7 @@ struct PersonPage {
     frame: Frame,
     member: Member,
     places: Vec<Place>,
+    key: String,
 }
 
 /// The role of a member at a place of the form.
@@ -109,7 +111,7 @@ pub async fn list(
 async fn people_page(app: &AppState, frame: Frame, given: Given) -> Result<PeoplePage, ApiError> {
     let members = staff::all(&app.readers).await?;
     let places = places(app, frame.t).await?;
-    Ok(PeoplePage { frame, members, places, given })
+    Ok(PeoplePage { frame, members, places, given, key: auth::new_token() })
 }
 
 pub async fn show(
@@ -127,7 +129,12 @@ async fn person_page(app: &AppState, frame: Frame, id: StaffId) -> Result<Person
     let member = staff::by_id(&app.readers, id).await?;
     let member = member.ok_or_else(|| ApiError::not_found("id"))?;
     let places = places(app, frame.t).await?;
-    Ok(PersonPage { frame, member, places })
+    Ok(PersonPage { frame, member, places, key: auth::new_token() })
+}
+
+/// Who acts, under the key of the form.
+fn by<'a>(staff: &'a Staff, form: &'a Form) -> By<'a> {
+    By { staff, key: form.value("key") }
 }
 
 /// The roles of a form: a field `role-KEY` for each place.
@@ -150,7 +157,7 @@ pub async fn add_form(
         roles: roles_of(&form, &places(&app, t).await?),
     };
     let given = Given { login: new.login.clone(), name: new.name.clone() };
-    match actions::add(&app, &staff, new).await {
+    match actions::add(&app, by(&staff, &form), new).await {
         Ok(id) => Ok(render::see(&format!("/admin/people/{id}?done=saved"))),
         Err(failure) => {
             let problem = trouble(failure, t)?;
@@ -186,7 +193,7 @@ pub async fn roles_form(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let roles = roles_of(&form, &places(&app, staff.tongue.texts()).await?);
-    let done = actions::set_roles(&app, &staff, id.0, &roles).await;
+    let done = actions::set_roles(&app, by(&staff, &form), id.0, &roles).await;
     changed(&app, &staff, id.0, done).await
 }
 
@@ -196,7 +203,8 @@ pub async fn state_form(
     id: PathId<StaffId>,
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
-    let done = actions::set_state(&app, &staff, id.0, form.value("active") == "true").await;
+    let active = form.value("active") == "true";
+    let done = actions::set_state(&app, by(&staff, &form), id.0, active).await;
     changed(&app, &staff, id.0, done).await
 }
 
@@ -207,7 +215,7 @@ pub async fn password_form(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let password = SecretString::from(form.value("password"));
-    let done = actions::set_password(&app, &staff, id.0, password).await;
+    let done = actions::set_password(&app, by(&staff, &form), id.0, password).await;
     changed(&app, &staff, id.0, done).await
 }
 

@@ -21,11 +21,13 @@ macro_rules! texts {
 }
 mod goods;
 mod orders;
+mod shipping;
 mod site;
 mod words;
 
 pub use goods::GoodsTexts;
 pub use orders::OrderTexts;
+pub use shipping::ShippingTexts;
 pub use site::Texts;
 
 use crate::domain::staff::{Right, Role};
@@ -86,6 +88,14 @@ impl Tongue {
         }
     }
 
+    /// The texts of the shipping desk.
+    pub fn shipping(self) -> &'static ShippingTexts {
+        match self {
+            Self::Chinese => &ShippingTexts::CHINESE,
+            Self::English => &ShippingTexts::ENGLISH,
+        }
+    }
+
     /// The word for what the engine calls `name`; without one, the name itself.
     pub fn word(self, kind: &str, name: &str) -> String {
         match (words::find(kind, name), self) {
@@ -138,8 +148,8 @@ mod tests {
 
     #[test]
     fn every_line_is_there_in_both_languages() {
-        for (name, zh, en) in Texts::LINES.iter().chain(OrderTexts::LINES).chain(GoodsTexts::LINES)
-        {
+        let all = Texts::LINES.iter().chain(OrderTexts::LINES);
+        for (name, zh, en) in all.chain(GoodsTexts::LINES).chain(ShippingTexts::LINES) {
             assert!(!zh.trim().is_empty() && !en.trim().is_empty(), "{name}");
             assert!(en.is_ascii(), "{name}: {en}");
         }

@@ -9,6 +9,7 @@ texts! {
     menu "菜单" "Menu";
     orders "订单" "Orders";
     goods "商品" "Goods";
+    shipping "发货台" "Shipping desk";
     incidents "异常通知" "Incidents";
     people "员工" "Staff";
     tokens "接口令牌" "API tokens";
@@ -121,6 +122,8 @@ texts! {
     last_used "最近使用" "Last used";
     never "从未" "Never";
     revoke "撤销" "Revoke";
+    tokens_full "最多 200 个令牌" "At most 200 tokens";
+    people_full "最多 500 位员工" "At most 500 members of staff";
     no_rights_chosen "请至少选择一项权限" "Choose at least one right";
 
     // Rights.

@@ -1,0 +1,186 @@
+//! The first sheet of an xlsx file, cell by cell, and never more of it than a person would fill in.
+//!
+//! Such a file is a packed folder: a small one may unpack to gigabytes, and a sheet may have one
+//! cell in its last corner. So it is unpacked once into nothing, counted, before it is read; and
+//! its cells are walked, not laid out.
+
+use std::io::{Cursor, Read as _, sink};
+
+use calamine::{DataRef, Reader as _, Xlsx};
+use zip::ZipArchive;
+
+use super::table::{COLUMNS_MAX, ROWS_MAX, TableError};
+
+/// All parts of a file, unpacked.
+const UNPACKED_MAX: u64 = 16 * 1024 * 1024;
+const PARTS_MAX: usize = 1_000;
+/// Digits that a sheet keeps; a longer number is not the one that was typed.
+const EXACT: usize = 15;
+
+/// Whether the bytes begin as a packed folder does.
+pub fn is_packed(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04")
+}
+
+/// The rows of the first sheet, from its first row on.
+pub fn rows(bytes: &[u8]) -> Result<Vec<Vec<String>>, TableError> {
+    is_bounded(bytes)?;
+    let bad = |_| TableError::NotText;
+    let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(bad)?;
+    let sheet = book.sheet_names().into_iter().next().ok_or(TableError::Empty)?;
+    let mut cells = book.worksheet_cells_reader(&sheet).map_err(bad)?;
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    while let Some(cell) = cells.next_cell().map_err(bad)? {
+        let (row, column) = cell.get_position();
+        let (row, column) = (row as usize, column as usize);
+        let text = text(cell.get_value());
+        if text.is_empty() || column >= COLUMNS_MAX {
+            continue;
+        }
+        if row > ROWS_MAX {
+            return Err(TableError::TooManyRows);
+        }
+        if rows.len() <= row {
+            rows.resize(row + 1, Vec::new());
+        }
+        if rows[row].len() <= column {
+            rows[row].resize(column + 1, String::new());
+        }
+        rows[row][column] = text;
+    }
+    if rows.is_empty() { Err(TableError::Empty) } else { Ok(rows) }
+}
+
+/// What a cell shows. A number that the sheet could not keep becomes the power of ten that it is,
+/// which nobody takes for a number of an order or a parcel.
+fn text(cell: &DataRef<'_>) -> String {
+    match cell {
+        DataRef::Int(number) => number.to_string(),
+        DataRef::Float(number) => {
+            let text = number.to_string();
+            let digits = text.split('.').next().unwrap_or_default();
+            match digits.len() > EXACT {
+                true => format!("{number:E}").replace('E', "E+"),
+                false => text,
+            }
+        }
+        DataRef::String(text) => text.clone(),
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::Bool(_)
+        | DataRef::DateTime(_)
+        | DataRef::DateTimeIso(_)
+        | DataRef::DurationIso(_)
+        | DataRef::Error(_)
+        | DataRef::Empty => String::new(),
+    }
+}
+
+/// Counts what the file unpacks to; what its own list says of that proves nothing.
+fn is_bounded(bytes: &[u8]) -> Result<(), TableError> {
+    let mut folder = ZipArchive::new(Cursor::new(bytes)).map_err(|_| TableError::NotText)?;
+    if folder.len() > PARTS_MAX {
+        return Err(TableError::TooManyRows);
+    }
+    let mut left = UNPACKED_MAX;
+    for part in 0..folder.len() {
+        let part = folder.by_index(part).map_err(|_| TableError::NotText)?;
+        let read = std::io::copy(&mut part.take(left + 1), &mut sink());
+        let read = read.map_err(|_| TableError::NotText)?;
+        left = left.checked_sub(read).ok_or(TableError::TooManyRows)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::Write as _;
+
+    use super::*;
+
+    const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    const RELS: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
+    const DOC: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    const KIND: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml";
+
+    /// The smallest file with this inside its sheet.
+    fn file(sheet: &str) -> Vec<u8> {
+        let parts = [
+            (
+                "[Content_Types].xml",
+                format!(
+                    "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\">\
+                     <Override PartName=\"/xl/workbook.xml\" ContentType=\"{KIND}.sheet.main+xml\"/>\
+                     <Override PartName=\"/xl/worksheets/sheet1.xml\" \
+                     ContentType=\"{KIND}.worksheet+xml\"/></Types>"
+                ),
+            ),
+            (
+                "_rels/.rels",
+                format!(
+                    "<Relationships xmlns=\"{RELS}\"><Relationship Id=\"r1\" \
+                     Type=\"{DOC}/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"
+                ),
+            ),
+            (
+                "xl/workbook.xml",
+                format!(
+                    "<workbook xmlns=\"{MAIN}\" xmlns:r=\"{DOC}\"><sheets>\
+                     <sheet name=\"a\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>"
+                ),
+            ),
+            (
+                "xl/_rels/workbook.xml.rels",
+                format!(
+                    "<Relationships xmlns=\"{RELS}\"><Relationship Id=\"r1\" \
+                     Type=\"{DOC}/worksheet\" Target=\"worksheets/sheet1.xml\"/></Relationships>"
+                ),
+            ),
+            (
+                "xl/worksheets/sheet1.xml",
+                format!("<worksheet xmlns=\"{MAIN}\"><sheetData>{sheet}</sheetData></worksheet>"),
+            ),
+        ];
+        let mut folder = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, text) in parts {
+            folder.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            folder.write_all(text.as_bytes()).unwrap();
+        }
+        folder.finish().unwrap().into_inner()
+    }
+
+    fn word(place: &str, text: &str) -> String {
+        format!("<c r=\"{place}\" t=\"inlineStr\"><is><t>{text}</t></is></c>")
+    }
+
+    #[test]
+    fn texts_and_numbers_come_as_they_were_typed_or_as_ruined() {
+        let head = [word("A1", "订单号"), word("C1", "快递单号")].concat();
+        let sheet = format!(
+            "<row r=\"1\">{head}</row>\
+             <row r=\"3\"><c r=\"A3\"><v>773123456789012</v></c>\
+             <c r=\"C3\"><v>773123456789012000</v></c></row>"
+        );
+        assert_eq!(
+            rows(&file(&sheet)).unwrap(),
+            [
+                vec!["订单号", "", "快递单号"],
+                vec![],
+                vec!["773123456789012", "", "7.73123456789012E+17"],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_that_swells_and_a_sheet_with_a_far_corner_are_refused() {
+        let bomb = "<row/>".repeat(4 * 1024 * 1024);
+        let bomb = file(&bomb);
+        assert!(bomb.len() < 1024 * 1024);
+        assert_eq!(rows(&bomb), Err(TableError::TooManyRows));
+        let far = file("<row r=\"1048576\"><c r=\"A1048576\"><v>1</v></c></row>");
+        assert_eq!(rows(&far), Err(TableError::TooManyRows));
+        let wide = file("<row r=\"1\"><c r=\"XFD1\"><v>1</v></c></row>");
+        assert_eq!(rows(&wide), Err(TableError::Empty));
+        assert_eq!(rows(b"PK\x03\x04 no folder at all"), Err(TableError::NotText));
+    }
+}
