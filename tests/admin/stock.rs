@@ -158,7 +158,7 @@ async fn categories_grow_as_a_tree_without_loops_and_are_deleted_when_empty() {
     delete(&tea).await.expect(303);
     assert_eq!(listed().await, Vec::<String>::new());
     let boss = Clerk::of(&app, "boss", &[(Scope::All, Role::Owner)]).await;
-    let log = boss.get("/admin/shops/10001/audit?kind=category").await.expect(200).text;
+    let log = boss.get("/admin/shops/10001/audit").await.expect(200).text;
     assert!(log.contains("删除分类") && log.contains("绿茶与白茶"));
     app.stop().await;
 }

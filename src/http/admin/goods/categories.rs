@@ -153,7 +153,12 @@ async fn write(
     key: &str,
 ) -> Result<bool, Refused> {
     let entry = log::keyed(app, staff, noted, key).await?;
-    Ok(log::once(app, entry.then(write)).await?)
+    let written = log::once(app, entry.then(write)).await?;
+    if !written && !log::has_acted(app, staff, key).await? {
+        // Somebody was faster with the name.
+        return Err(Refused::Taken);
+    }
+    Ok(written)
 }
 
 async fn add(
