@@ -18,6 +18,9 @@ pub struct Model {
     pub images: String,
     #[sea_orm(column_type = "Text")]
     pub content: String,
+    /// JSON: `[{"text":".."},{"image":".."}]`; none: `content` is all there is.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub blocks: Option<String>,
     /// JSON: `[{id,name,values:[{id,value}]}]`.
     #[sea_orm(column_type = "Text")]
     pub specs: String,

@@ -11,6 +11,7 @@ mod m20261125_000005_create_housekeeping;
 mod m20261125_000006_create_work_claims;
 mod m20261125_000010_add_order_life;
 mod m20261125_000011_create_staff;
+mod m20261125_000012_add_goods_blocks;
 mod m20261125_000013_create_slip_prints;
 mod steps;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000006_create_work_claims::Migration),
             Box::new(m20261125_000010_add_order_life::Migration),
             Box::new(m20261125_000011_create_staff::Migration),
+            Box::new(m20261125_000012_add_goods_blocks::Migration),
             Box::new(m20261125_000013_create_slip_prints::Migration),
         ]
     }

@@ -12,6 +12,7 @@ use super::id::{
 };
 use super::notification::Facts;
 use super::payment::IncidentReason;
+use super::sheet::Sheet;
 use super::stock::Adjustment;
 use super::time::Timestamp;
 
@@ -130,6 +131,13 @@ pub struct UnsentMessage {
     pub is_void: bool,
 }
 
+/// A code by which an import knows goods or a SKU: each is there once in a mini-program.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CodeOf {
+    Goods(String),
+    Sku(String),
+}
+
 /// What a batch reads and makes for staff, beside the rows of orders, goods and money.
 #[derive(Debug, Default)]
 pub struct DeskBooks {
@@ -142,6 +150,10 @@ pub struct DeskBooks {
     pub taken_back: Vec<ShipmentId>,
     /// Goods put on or off sale.
     pub sale: BTreeMap<GoodsId, bool>,
+    /// Sheets of goods that are written.
+    pub sheets: BTreeMap<GoodsId, Kept<Sheet>>,
+    /// Whose the codes are that sheets of this batch want.
+    pub codes: BTreeMap<(WxappId, CodeOf), i64>,
     /// Orders whose buyer was reminded to pay.
     pub reminded: BTreeSet<OrderId>,
     pub adjustments: Vec<Adjustment>,

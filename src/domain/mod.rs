@@ -19,6 +19,7 @@ pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod price;
+pub mod sheet;
 pub mod shipment;
 pub mod staff;
 pub mod stock;

@@ -15,6 +15,18 @@ impl Money {
     pub const fn from_fen(fen: i64) -> Self {
         Self(fen)
     }
+    /// Yuan as people type them: `12.3`, `¥0.05`; at most nine digits and two decimals. Nothing
+    /// else is an amount: no sign, no exponent, no thousands.
+    pub fn parse_yuan(text: &str) -> Option<Self> {
+        let text = text.trim().trim_start_matches(['¥', '￥']);
+        let (yuan, part) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let short = (1..=9).contains(&yuan.len()) && (1..=2).contains(&part.len());
+        if !short || !digits(yuan) || !digits(part) {
+            return None;
+        }
+        format!("{yuan}{part:0<2}").parse().ok().map(Self)
+    }
     pub const fn as_fen(self) -> i64 {
         self.0
     }
@@ -94,6 +106,21 @@ mod tests {
     fn money_reads_as_yuan() {
         for (fen, text) in [(0, "0.00"), (5, "0.05"), (1230, "12.30"), (-101, "-1.01")] {
             assert_eq!(Money::from_fen(fen).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn yuan_are_read_exactly_or_not_at_all() {
+        for (text, fen) in
+            [("12.3", 1230), (" ¥0.05 ", 5), ("￥7", 700), ("999999999.99", 99_999_999_999)]
+        {
+            assert_eq!(Money::parse_yuan(text), Some(Money(fen)), "{text}");
+        }
+        for bad in ["", ".5", "5.", "1.234", "-1", "+1", "1e3", "1,000", "1000000000", "١"] {
+            assert_eq!(Money::parse_yuan(bad), None, "{bad}");
+        }
+        for fen in [0, 1, 99, 100, 1990, 99_999_999_999] {
+            assert_eq!(Money::parse_yuan(&Money(fen).to_string()), Some(Money(fen)));
         }
     }
 

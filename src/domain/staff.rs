@@ -54,6 +54,12 @@ rights! {
     OrdersAskWechat "orders.ask_wechat";
     /// See what WeChat said that fits nothing, and settle it.
     Incidents "incidents.handle";
+    /// See goods, prices, stock and its ledger.
+    GoodsRead "goods.read";
+    /// Write goods, prices and categories, put on and off sale.
+    GoodsEdit "goods.edit";
+    /// Move stock by hand, with a reason.
+    StockAdjust "stock.adjust";
     /// See staff, and change accounts and grants.
     Staff "staff.manage";
     /// Make and end API tokens.
@@ -114,10 +120,14 @@ impl Role {
                     | OrdersShip
                     | OrdersAskWechat
                     | Incidents
+                    | GoodsRead
+                    | GoodsEdit
+                    | StockAdjust
             ),
-            Self::Warehouse => {
-                matches!(right, OrdersRead | PersonalData | OrdersNote | OrdersShip)
-            }
+            Self::Warehouse => matches!(
+                right,
+                OrdersRead | PersonalData | OrdersNote | OrdersShip | GoodsRead | StockAdjust
+            ),
             Self::Finance => matches!(
                 right,
                 OrdersRead
@@ -127,9 +137,10 @@ impl Role {
                     | OrdersRefund
                     | OrdersAskWechat
                     | Incidents
+                    | GoodsRead
                     | Audit
             ),
-            Self::ReadOnly => matches!(right, OrdersRead),
+            Self::ReadOnly => matches!(right, OrdersRead | GoodsRead),
         }
     }
 }

@@ -8,13 +8,14 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, FromQueryResult, Order, QueryFilter,
     QueryOrder, QuerySelect,
 };
-use serde::{Deserialize, Serialize};
 
 use super::db::{Readers, StoreError};
 use super::page::{After, Page};
 use crate::domain::goods::DeductStock;
 use crate::domain::id::{CategoryId, GoodsId, SkuId, WxappId};
 use crate::domain::money::Money;
+use crate::domain::sheet::Block;
+pub use crate::domain::sheet::{Spec, SpecValue};
 use crate::domain::time::Timestamp;
 
 /// The most categories that a shop's tree shows.
@@ -232,21 +233,6 @@ fn goods_item(row: goods::Model, in_stock: &HashSet<i64>) -> Result<GoodsItem, S
     })
 }
 
-/// A property in which the SKUs of goods differ, such as colour (规格组).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spec {
-    pub id: i64,
-    pub name: String,
-    pub values: Vec<SpecValue>,
-}
-
-/// A value of a [`Spec`], such as red.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpecValue {
-    pub id: i64,
-    pub value: String,
-}
-
 /// Goods with all that their page shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoodsDetail {
@@ -254,6 +240,8 @@ pub struct GoodsDetail {
     pub name: String,
     pub images: Vec<String>,
     pub content: String,
+    /// The same with its images.
+    pub blocks: Vec<Block>,
     pub deduct_stock: DeductStock,
     pub on_sale: bool,
     pub specs: Vec<Spec>,
@@ -302,6 +290,7 @@ pub async fn goods_detail(
         id: goods,
         images: texts("goods", &row.images)?,
         specs: json("goods", &row.specs)?,
+        blocks: super::rows::sheets::blocks(&row)?,
         name: row.name,
         content: row.content,
         deduct_stock: DeductStock::parse(&row.deduct_stock)

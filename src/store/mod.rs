@@ -16,6 +16,7 @@ pub mod db;
 pub mod desk;
 pub mod durability;
 pub mod errors;
+pub mod goods;
 pub mod housekeeping;
 pub mod ids;
 pub mod migrate;

@@ -26,6 +26,7 @@ pub async fn insert_goods(db: &DatabaseConnection, row: &Goods) {
         name: row.name.clone(),
         images: if row.image_url.is_empty() { "[]".into() } else { images },
         content: String::new(),
+        blocks: None,
         specs: "[]".into(),
         deduct_stock: row.deduct_stock.as_str().into(),
         status: if row.on_sale { "on_sale" } else { "off_sale" }.into(),

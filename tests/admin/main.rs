@@ -9,6 +9,7 @@ use support::storage::Kind;
 
 mod attacks;
 mod clerk;
+mod goods;
 mod log_in;
 mod logged;
 mod orders;
@@ -17,6 +18,7 @@ mod rights;
 mod scripts;
 mod shipping;
 mod shipping_files;
+mod stock;
 mod tokens;
 
 #[test]

@@ -57,7 +57,7 @@ async fn cookies_do_not_open_the_api_nor_tokens_the_pages() {
 async fn a_token_gives_no_more_than_it_holds() {
     let app = TestApp::start().await;
     let boss = Clerk::of(&app, "boss", OWNER).await;
-    let token = token(&boss, &["staff.manage", "orders.read"], "all").await;
+    let token = token(&boss, &["staff.manage", "orders.read", "goods.read"], "all").await;
     let new = |login: &str, role: &str| json!({"login": login, "name": "x", "password": PASSWORD, "roles": {"all": role}});
     let refused = app.post(PEOPLE, Some(&token), new("evil", "owner")).await;
     refused.refused(409, "invalid_state");

@@ -12,6 +12,7 @@ mod clerk;
 mod support;
 
 mod driver;
+mod goods;
 mod pages;
 mod shipping;
 mod work;

@@ -55,6 +55,7 @@ async fn places(app: &TestApp) -> Vec<String> {
     for act in ["price", "cancel", "address", "ask"] {
         places.push(format!("{ORDERS}/{unpaid}/{act}"));
     }
+    places.extend(crate::goods::places(app, sku).await);
     places.push(format!("{ORDERS}/{fresh}/refund"));
     places.push(format!("{ORDERS}/{shipped}/parcels/{}", parcel.shipment.unwrap()));
     places

@@ -23,6 +23,7 @@ use crate::domain::id::{
     StaffId, TrackingNo, WxappId,
 };
 use crate::domain::money::{Money, Quantity};
+use crate::domain::sheet::Sheet;
 use crate::domain::shipment::{Carrier, HOLD_SECONDS};
 use input::{reason, text};
 
@@ -200,6 +201,21 @@ impl Desk {
     /// Puts goods on sale, or takes them off.
     pub async fn set_sale(&self, by: &Clerk, goods: GoodsId, on_sale: bool) -> Done {
         self.act(by, Act::SetSale { goods, on_sale }).await
+    }
+
+    /// Writes a sheet over the goods that had this version, or makes new goods of it. What the
+    /// sheet leaves out of their SKUs is retired. Stock is no part of it.
+    pub async fn save_goods(
+        &self,
+        by: &Clerk,
+        over: Option<(GoodsId, i64)>,
+        mut sheet: Sheet,
+    ) -> Done {
+        sheet.name_skus();
+        if let Some(flaw) = sheet.flaws().into_iter().next() {
+            return Err(DeskError::Invalid { field: flaw.field, why: flaw.why });
+        }
+        self.act(by, Act::SaveGoods { over, sheet: Box::new(sheet) }).await
     }
 
     /// Tries a message again that was given up.

@@ -138,7 +138,7 @@ impl Coming {
             // The entry of the log, a parcel or a refund and its message.
             Command::Desk(desk) => {
                 let moved = desk.act.order().filter(|_| desk.act.moves_goods());
-                moved.map_or(0, |order| self.moved(books, order)) + 3 + REMARKS
+                moved.map_or(0, |order| self.moved(books, order)) + desk.act.makes() + 3 + REMARKS
             }
         }
     }

@@ -74,6 +74,11 @@ impl Form {
         })
     }
 
+    /// Leaves a field empty, for a page that is shown again.
+    pub fn forget(&mut self, name: &str) {
+        self.fields.remove(name);
+    }
+
     /// All values of a field.
     pub fn values(&self, name: &str) -> &[String] {
         self.fields.get(name).map_or(&[], Vec::as_slice)

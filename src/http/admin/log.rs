@@ -31,7 +31,8 @@ const LIST: &str = "audit";
 /// Entries of a page.
 const PAGE: u32 = 50;
 /// Kinds of things that entries are about.
-const KINDS: &[&str] = &["order", "incident", "message", "sku", "goods", "staff", "token"];
+const KINDS: &[&str] =
+    &["order", "incident", "message", "sku", "goods", "category", "staff", "token"];
 
 const HERE: Access = Access::Shop(Right::Audit);
 const EVERYWHERE: Access = Access::Everywhere(Right::Audit);

@@ -8,6 +8,7 @@ pub mod access;
 mod assets;
 mod facts;
 mod form;
+mod goods;
 mod guard;
 mod incidents;
 mod log;
@@ -75,6 +76,7 @@ pub fn routes() -> Routes {
     assets::routes(&mut routes);
     log::routes(&mut routes);
     orders::routes(&mut routes);
+    goods::routes(&mut routes);
     incidents::routes(&mut routes);
     login::routes(&mut routes);
     me::routes(&mut routes);

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::orders::{detail, json, list, views};
-use super::{incidents, log, people, shipping, tokens};
+use super::{goods, incidents, log, people, shipping, tokens};
 
 /// The calls of the admin site for programs.
 pub fn document() -> utoipa::openapi::OpenApi {
@@ -42,6 +42,17 @@ pub fn document() -> utoipa::openapi::OpenApi {
     shipping::files::check_json,
     shipping::files::ship_json,
     shipping::slips::print_json,
+    goods::list::list_goods,
+    goods::edit::create_goods,
+    goods::detail::get_goods,
+    goods::edit::save_goods,
+    goods::detail::set_sale,
+    goods::stock::move_stock,
+    goods::ledger::list_ledger,
+    goods::categories::list_categories,
+    goods::categories::add_category,
+    goods::categories::change_category,
+    goods::categories::delete_category,
     incidents::list_incidents,
     incidents::settle_incident,
     log::list_all,

@@ -144,6 +144,7 @@ fn label(t: &Texts, place: &str) -> &'static str {
         "orders" => t.orders,
         "shipping" => t.shipping,
         "incidents" => t.incidents,
+        "goods" => t.goods,
         "log" => t.audit,
         "people" => t.people,
         "tokens" => t.tokens,
@@ -153,9 +154,10 @@ fn label(t: &Texts, place: &str) -> &'static str {
 }
 
 /// The rights that open the places of one mini-program.
-const OF_SHOP: [(&str, &str, Right); 4] = [
+const OF_SHOP: [(&str, &str, Right); 5] = [
     ("orders", "orders", Right::OrdersRead),
     ("shipping", "shipping", Right::OrdersShip),
+    ("goods", "goods", Right::GoodsRead),
     ("incidents", "incidents", Right::Incidents),
     ("log", "audit", Right::Audit),
 ];

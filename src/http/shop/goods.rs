@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::views::time;
 use crate::domain::goods::DeductStock;
 use crate::domain::id::{CategoryId, GoodsId};
+use crate::domain::sheet;
 use crate::domain::time::Timestamp;
 use crate::http::AppState;
 use crate::http::auth::Tenant;
@@ -154,7 +155,10 @@ pub struct Goods {
     pub id: i64,
     pub name: String,
     pub images: Vec<String>,
+    /// The texts of the description.
     pub content: String,
+    /// The description, its images among the texts.
+    pub blocks: Vec<Block>,
     /// When stock is deducted: `order` or `payment`.
     #[schema(value_type = String, example = "order")]
     pub deduct_stock: DeductStock,
@@ -165,6 +169,23 @@ pub struct Goods {
     pub skus: Vec<Sku>,
     pub sale: Option<Sale>,
     pub limit_per_user: Option<i64>,
+}
+
+/// A part of a description: a text, or an image by its address.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    Text(String),
+    Image(String),
+}
+
+impl From<sheet::Block> for Block {
+    fn from(block: sheet::Block) -> Self {
+        match block {
+            sheet::Block::Text(text) => Self::Text(text),
+            sheet::Block::Image(address) => Self::Image(address),
+        }
+    }
 }
 
 /// A property in which SKUs differ.
@@ -223,6 +244,7 @@ impl From<catalogue::GoodsDetail> for Goods {
             name: goods.name,
             images: goods.images,
             content: goods.content,
+            blocks: goods.blocks.into_iter().map(Block::from).collect(),
             deduct_stock: goods.deduct_stock,
             status: if goods.on_sale { "on_sale" } else { "off_sale" },
             specs: goods.specs.into_iter().map(Spec::from).collect(),

@@ -16,6 +16,7 @@ use super::super::db::{StoreError, row_lock};
 use super::super::{rows, shipments};
 use super::insert::{insert, replace};
 use super::save::{changed, fresh};
+use super::sheets;
 use crate::domain::books::{Books, Kept};
 use crate::domain::desk::{IncidentCase, Resolution};
 use crate::domain::fold::{Act, Command, Desk};
@@ -43,6 +44,7 @@ pub async fn load(
     load_addresses(db, &desks, books).await?;
     load_unsent(db, &desks, books).await?;
     load_cases(db, &desks, books).await?;
+    sheets::load(db, &desks, books).await?;
     load_done(db, &desks, books).await
 }
 
@@ -261,6 +263,7 @@ pub async fn save(
     save_addresses(db, books).await?;
     save_unsent(db, books, now).await?;
     save_cases(db, books, now).await?;
+    sheets::save(db, books, now).await?;
     save_sale(db, books, now).await
 }
 

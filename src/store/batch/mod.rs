@@ -16,6 +16,7 @@ mod marker;
 mod payments;
 mod save;
 mod scope;
+mod sheets;
 #[cfg(test)]
 mod tests;
 mod turn;

@@ -88,7 +88,9 @@ fn desk_scope(scope: &mut Scope, act: &Act) {
     }
     match act {
         Act::AdjustStock { sku, .. } => drop(scope.skus.insert(sku.get())),
-        Act::SetSale { goods, .. } => drop(scope.goods.insert(goods.get())),
+        Act::SetSale { goods, .. } | Act::SaveGoods { over: Some((goods, _)), .. } => {
+            scope.goods.insert(goods.get());
+        }
         _ => {}
     }
 }

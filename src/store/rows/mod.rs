@@ -7,6 +7,7 @@ pub mod desk;
 pub mod goods;
 pub mod orders;
 pub mod payments;
+pub mod sheets;
 pub mod shipments;
 
 use super::db::StoreError;

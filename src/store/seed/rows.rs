@@ -201,6 +201,9 @@ impl Load<'_> {
             name: file.name.clone(),
             images: serde_json::to_string(&file.images).map_err(json)?,
             content: file.content.clone(),
+            blocks: there
+                .filter(|row| row.content == file.content)
+                .and_then(|row| row.blocks.clone()),
             specs: serde_json::to_string(specs).map_err(json)?,
             deduct_stock: file.deduct_stock.as_str().to_owned(),
             status: if file.on_sale { "on_sale" } else { "off_sale" }.to_owned(),

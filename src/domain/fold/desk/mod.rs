@@ -4,6 +4,7 @@
 //! one-time key, an action, an entry in the audit log in the same commit. An action with a key that
 //! has acted before changes nothing and says so.
 
+mod goods;
 mod money;
 mod order;
 mod parcels;
@@ -21,6 +22,7 @@ use crate::domain::id::{
 use crate::domain::money::{Money, Quantity};
 use crate::domain::notification::Facts;
 use crate::domain::order::{Order, TransitionError};
+use crate::domain::sheet::Sheet;
 use crate::domain::shipment::Carrier;
 use crate::domain::time::Timestamp;
 
@@ -111,6 +113,11 @@ pub enum Act {
         goods: GoodsId,
         on_sale: bool,
     },
+    /// A sheet over the goods that had this version; over none: new goods.
+    SaveGoods {
+        over: Option<(GoodsId, i64)>,
+        sheet: Box<Sheet>,
+    },
     /// A message that was given up is tried again.
     Resend {
         message: NotificationId,
@@ -138,6 +145,7 @@ impl Act {
             Self::ResolveIncident { .. } => "resolve_incident",
             Self::AdjustStock { .. } => "adjust_stock",
             Self::SetSale { .. } => "set_sale",
+            Self::SaveGoods { .. } => "save_goods",
             Self::Resend { .. } => "resend",
         }
     }
@@ -158,6 +166,7 @@ impl Act {
             Self::ResolveIncident { .. }
             | Self::AdjustStock { .. }
             | Self::SetSale { .. }
+            | Self::SaveGoods { .. }
             | Self::Resend { .. } => None,
         }
     }
@@ -168,6 +177,13 @@ impl Act {
     /// Whether lines, payments and refunds of its order are needed.
     pub fn needs_lines_and_money(&self) -> bool {
         matches!(self, Self::Ship { .. } | Self::Refund { .. })
+    }
+    /// How many things it may make that need ids of their own.
+    pub fn makes(&self) -> usize {
+        match self {
+            Self::SaveGoods { sheet, .. } => 1 + sheet.skus.len(),
+            _ => 0,
+        }
     }
     /// Whether parcels of its order are needed.
     pub fn needs_parcels(&self) -> bool {
@@ -194,6 +210,8 @@ pub struct Acted {
     pub repeated: bool,
     /// The parcel that left.
     pub shipment: Option<ShipmentId>,
+    /// The goods that were written.
+    pub goods: Option<GoodsId>,
 }
 
 /// Why nothing was done.
@@ -235,6 +253,11 @@ pub enum DeskRefusal {
     TooManyRefunds,
     #[error("{stock} pieces are in stock")]
     NotEnough { stock: i64 },
+    #[error("somebody has changed the goods meanwhile")]
+    Stale,
+    /// By SKUs of the sheet; none: that of the goods.
+    #[error("something else of the shop has this code")]
+    CodeTaken { row: Option<usize> },
     #[error("no such amount of stock")]
     BadDelta,
     #[error("the incident is not open")]
@@ -250,7 +273,7 @@ pub(super) fn act(books: &mut Books, desk: Desk, now: Timestamp) -> Result<Acted
         if *said != key.request_hash {
             return Err(DeskRefusal::KeyConflict);
         }
-        return Ok(Acted { repeated: true, shipment: None });
+        return Ok(Acted { repeated: true, shipment: None, goods: None });
     }
     let clerk = Clerk { wxapp: desk.wxapp, staff: desk.staff, now };
     let name = desk.act.name();
@@ -272,7 +295,7 @@ pub(super) fn act(books: &mut Books, desk: Desk, now: Timestamp) -> Result<Acted
             at: now,
         });
     }
-    Ok(Acted { repeated: false, shipment: change.shipment })
+    Ok(Acted { repeated: false, shipment: change.shipment, goods: change.goods })
 }
 
 /// Who acts, where and when.
@@ -289,11 +312,12 @@ struct Change {
     after: Facts,
     reason: String,
     shipment: Option<ShipmentId>,
+    goods: Option<GoodsId>,
 }
 
 impl Change {
     fn new(subject: Subject, before: Facts, after: Facts) -> Self {
-        Self { subject, before, after, reason: String::new(), shipment: None }
+        Self { subject, before, after, reason: String::new(), shipment: None, goods: None }
     }
     fn of(order: OrderId, before: Facts, after: Facts) -> Self {
         Self::new(Subject::Order(order.get()), before, after)
@@ -331,6 +355,7 @@ fn perform(books: &mut Books, clerk: &Clerk, act: Act) -> Result<Change, DeskRef
             shop::adjust_stock(books, clerk, sku, delta, reason)
         }
         Act::SetSale { goods, on_sale } => shop::set_sale(books, clerk, goods, on_sale),
+        Act::SaveGoods { over, sheet } => goods::save(books, clerk, over, *sheet),
         Act::Resend { message } => shop::resend(books, clerk, message),
     }
 }

@@ -38,6 +38,8 @@ pub fn name(refusal: &DeskRefusal) -> &'static str {
         DeskRefusal::TooManyRefunds => "too_many_refunds",
         DeskRefusal::NotEnough { .. } => "not_enough",
         DeskRefusal::BadDelta => "bad_delta",
+        DeskRefusal::Stale => "stale",
+        DeskRefusal::CodeTaken { .. } => "code_taken",
         DeskRefusal::AlreadyResolved => "already_resolved",
         DeskRefusal::NotParked => "not_parked",
     }
@@ -60,6 +62,7 @@ pub fn trouble(error: DeskError, tongue: Tongue) -> Result<Trouble, ApiError> {
             let mut text = tongue.word("refusal", name(&refusal));
             match refusal {
                 DeskRefusal::TooManyPieces { left, .. } => text += &format!(" {left}"),
+                DeskRefusal::NotEnough { stock } => text += &format!(" ({stock})"),
                 DeskRefusal::PriceTooHigh { max } => text += &format!(" ¥{max}"),
                 _ => {}
             }
@@ -86,6 +89,8 @@ impl From<DeskError> for ApiError {
                         error.with("line_id", line.get()).with("left", left)
                     }
                     DeskRefusal::PriceTooHigh { max } => error.with("max_fen", max.as_fen()),
+                    DeskRefusal::NotEnough { stock } => error.with("stock", stock),
+                    DeskRefusal::CodeTaken { row: Some(row) } => error.with("row", row),
                     _ => error,
                 }
             }

@@ -19,11 +19,13 @@ macro_rules! texts {
         }
     };
 }
+mod goods;
 mod orders;
 mod shipping;
 mod site;
 mod words;
 
+pub use goods::GoodsTexts;
 pub use orders::OrderTexts;
 pub use shipping::ShippingTexts;
 pub use site::Texts;
@@ -86,6 +88,14 @@ impl Tongue {
         }
     }
 
+    /// The texts about goods.
+    pub fn goods(self) -> &'static GoodsTexts {
+        match self {
+            Self::Chinese => &GoodsTexts::CHINESE,
+            Self::English => &GoodsTexts::ENGLISH,
+        }
+    }
+
     /// The word for what the engine calls `name`; without one, the name itself.
     pub fn word(self, kind: &str, name: &str) -> String {
         match (words::find(kind, name), self) {
@@ -122,6 +132,9 @@ impl Texts {
             Right::OrdersRefund => self.right_orders_refund,
             Right::OrdersAskWechat => self.right_orders_ask_wechat,
             Right::Incidents => self.right_incidents,
+            Right::GoodsRead => self.right_goods_read,
+            Right::GoodsEdit => self.right_goods_edit,
+            Right::StockAdjust => self.right_stock_adjust,
             Right::Staff => self.right_staff,
             Right::Tokens => self.right_tokens,
             Right::Audit => self.right_audit,
@@ -135,9 +148,8 @@ mod tests {
 
     #[test]
     fn every_line_is_there_in_both_languages() {
-        for (name, zh, en) in
-            Texts::LINES.iter().chain(OrderTexts::LINES).chain(ShippingTexts::LINES)
-        {
+        let lines = Texts::LINES.iter().chain(OrderTexts::LINES).chain(GoodsTexts::LINES);
+        for (name, zh, en) in lines.chain(ShippingTexts::LINES) {
             assert!(!zh.trim().is_empty() && !en.trim().is_empty(), "{name}");
             assert!(en.is_ascii(), "{name}: {en}");
         }

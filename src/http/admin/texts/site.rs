@@ -9,6 +9,7 @@ texts! {
     menu "菜单" "Menu";
     orders "订单" "Orders";
     shipping "发货台" "Shipping desk";
+    goods "商品" "Goods";
     incidents "异常通知" "Incidents";
     people "员工" "Staff";
     tokens "接口令牌" "API tokens";
@@ -137,6 +138,9 @@ texts! {
     right_orders_refund "退款" "Refund";
     right_orders_ask_wechat "查询微信支付结果" "Ask WeChat about payment";
     right_incidents "处理异常通知" "Handle incidents";
+    right_goods_read "查看商品和库存" "See goods and stock";
+    right_goods_edit "编辑商品" "Edit goods";
+    right_stock_adjust "调整库存" "Adjust stock";
     right_staff "管理员工" "Manage staff";
     right_tokens "管理令牌" "Manage tokens";
     right_audit "查看操作记录" "See the audit log";
