@@ -122,13 +122,6 @@ pub struct MessageCase {
     pub parked: bool,
 }
 
-/// A code by which an import knows goods or a SKU: each is there once in a mini-program.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CodeOf {
-    Goods(String),
-    Sku(String),
-}
-
 /// The message about a parcel that nobody has begun to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsentMessage {
@@ -136,6 +129,13 @@ pub struct UnsentMessage {
     pub facts: Facts,
     /// It is not to be sent: the parcel was taken back.
     pub is_void: bool,
+}
+
+/// A code by which an import knows goods or a SKU: each is there once in a mini-program.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CodeOf {
+    Goods(String),
+    Sku(String),
 }
 
 /// What a batch reads and makes for staff, beside the rows of orders, goods and money.

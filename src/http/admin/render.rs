@@ -156,8 +156,8 @@ fn label(t: &Texts, place: &str) -> &'static str {
 /// The rights that open the places of one mini-program.
 const OF_SHOP: [(&str, &str, Right); 5] = [
     ("orders", "orders", Right::OrdersRead),
-    ("goods", "goods", Right::GoodsRead),
     ("shipping", "shipping", Right::OrdersShip),
+    ("goods", "goods", Right::GoodsRead),
     ("incidents", "incidents", Right::Incidents),
     ("log", "audit", Right::Audit),
 ];

@@ -1,8 +1,8 @@
 //! The text of statements about idempotency keys.
 //!
-//! A crowd before a SKU that is gone asks for nothing but its keys, so this text is spelled for each
-//! database as it is answered with the least work: the keys are a table of values, and each of its
-//! rows is found along the primary key. As alternatives (`OR`) the same took twice the time on
+//! A crowd before a SKU that is gone asks for nothing but its keys, so this text is spelled for
+//! each database as it is answered with the least work: the keys are a table of values, and each of
+//! its rows is found along the primary key. As alternatives (`OR`) the same took twice the time on
 //! PostgreSQL and on MariaDB.
 
 use std::collections::BTreeMap;

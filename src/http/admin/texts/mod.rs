@@ -80,19 +80,19 @@ impl Tongue {
         }
     }
 
-    /// The texts about goods.
-    pub fn goods(self) -> &'static GoodsTexts {
-        match self {
-            Self::Chinese => &GoodsTexts::CHINESE,
-            Self::English => &GoodsTexts::ENGLISH,
-        }
-    }
-
     /// The texts of the shipping desk.
     pub fn shipping(self) -> &'static ShippingTexts {
         match self {
             Self::Chinese => &ShippingTexts::CHINESE,
             Self::English => &ShippingTexts::ENGLISH,
+        }
+    }
+
+    /// The texts about goods.
+    pub fn goods(self) -> &'static GoodsTexts {
+        match self {
+            Self::Chinese => &GoodsTexts::CHINESE,
+            Self::English => &GoodsTexts::ENGLISH,
         }
     }
 
@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn every_line_is_there_in_both_languages() {
-        let all = Texts::LINES.iter().chain(OrderTexts::LINES);
-        for (name, zh, en) in all.chain(GoodsTexts::LINES).chain(ShippingTexts::LINES) {
+        let lines = Texts::LINES.iter().chain(OrderTexts::LINES).chain(GoodsTexts::LINES);
+        for (name, zh, en) in lines.chain(ShippingTexts::LINES) {
             assert!(!zh.trim().is_empty() && !en.trim().is_empty(), "{name}");
             assert!(en.is_ascii(), "{name}: {en}");
         }

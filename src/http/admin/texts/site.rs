@@ -8,8 +8,8 @@ texts! {
     skip "跳到正文" "Skip to content";
     menu "菜单" "Menu";
     orders "订单" "Orders";
-    goods "商品" "Goods";
     shipping "发货台" "Shipping desk";
+    goods "商品" "Goods";
     incidents "异常通知" "Incidents";
     people "员工" "Staff";
     tokens "接口令牌" "API tokens";
