@@ -236,7 +236,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Database(_) => Self::unavailable(error),
-            StoreError::Row { .. } => Self::internal(error),
+            StoreError::Row { .. } | StoreError::NotMet => Self::internal(error),
         }
     }
 }

@@ -54,12 +54,12 @@ impl Write {
         self.then(Self::one(statement))
     }
     /// Executes the statements in their order; what must meet a row and does not is an error about
-    /// content.
+    /// content ([`StoreError::NotMet`]).
     pub(crate) async fn execute(&self, db: &impl ConnectionTrait) -> Result<(), StoreError> {
         for Step { statement, must_meet } in &self.0 {
             let done = db.execute_raw(statement.clone()).await?;
             if *must_meet && done.rows_affected() == 0 {
-                return Err(StoreError::row("(condition)", "not met: the write is refused"));
+                return Err(StoreError::NotMet);
             }
         }
         Ok(())

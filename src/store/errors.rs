@@ -15,6 +15,9 @@ pub enum StoreError {
     Database(#[from] DbErr),
     #[error("a row of `{table}` does not make sense: {what}")]
     Row { table: &'static str, what: String },
+    /// An ordinary no, which only the database could say.
+    #[error("the condition of a write is not met")]
+    NotMet,
 }
 
 impl StoreError {
@@ -25,7 +28,7 @@ impl StoreError {
     /// What to do about it.
     pub fn trouble(&self) -> Trouble {
         match self {
-            Self::Row { .. } => Trouble::Content,
+            Self::Row { .. } | Self::NotMet => Trouble::Content,
             Self::Database(error) => trouble(error),
         }
     }

@@ -191,7 +191,7 @@ impl Writer {
     async fn part_or_fail(&mut self, batch: Batch, error: &StoreError, todo: &mut Vec<Batch>) {
         match error.trouble() {
             Trouble::Content if batch.len() > 1 => {
-                tracing::warn!(%error, members = batch.len(), "a batch is halved");
+                tracing::info!(%error, members = batch.len(), "a batch is halved");
                 let (first, second) = batch.halve();
                 todo.extend([second, first]);
             }
@@ -200,7 +200,10 @@ impl Writer {
                 todo.extend(self.put_aside(batch).await);
             }
             trouble => {
-                tracing::error!(%error, members = batch.len(), "a batch could not be written");
+                match error {
+                    StoreError::NotMet => tracing::info!(%error, "a write is refused"),
+                    _ => tracing::error!(%error, members = batch.len(), "a batch is not written"),
+                }
                 self.fail(
                     batch,
                     match trouble {

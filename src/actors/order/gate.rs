@@ -71,6 +71,8 @@ mod tests {
     use std::time::Duration;
 
     use actix::prelude::*;
+    use futures_util::future::join;
+    use sea_orm::TransactionTrait as _;
 
     use super::*;
     use crate::actors::goods::{GoodsActor, Listener};
@@ -188,6 +190,28 @@ mod tests {
         gone.clone().close().await.unwrap();
         let unanswered = door.gate.pass(late(), &Lookups::new(gone)).await;
         assert!(unanswered.is_ok(), "nobody knows: the actor may say so");
+        shop.stop().await;
+    }
+
+    /// The read may have come before the commit.
+    #[actix::test]
+    async fn who_is_overtaken_by_his_repeat_while_his_key_is_looked_up_is_not_refused() {
+        let shop = Shop::start(1, 2).await;
+        let door = behind(&shop, KeySet::default());
+        let late = || buying("k", 1, &[(11, 2)]);
+        door.buy(late()).await.unwrap_err();
+        let readers = open_readers(&shop.database.url, 1).await.unwrap();
+        let only = readers.connection().begin().await.unwrap();
+        let lookups = Lookups::new(readers);
+        let overtaking = async {
+            let under_way = door.keys.begin(&key_of(&late()));
+            door.keys.add(&key_of(&late()));
+            drop(under_way);
+            only.rollback().await.unwrap();
+        };
+        let (passed, ()) = join(door.gate.pass(late(), &lookups), overtaking).await;
+        assert!(passed.is_ok());
+        assert!(door.gate.pass(late(), &lookups).await.is_err());
         shop.stop().await;
     }
 

@@ -3,7 +3,7 @@
 //! On a shared database every refusal looks its key up. While one read is under way the next keys
 //! wait, and then go together, so a crowd before a SKU that is gone costs the database a read for
 //! many of them. They wait for one read, so it has a bound: a server that falls silent must not
-//! silence the one that has taken its place.
+//! silence the one that has taken its place. When a read fails, nobody waits for the next one.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -17,6 +17,9 @@ use crate::store::{Readers, batch};
 
 /// Keys of one read.
 const KEYS_MAX: usize = 256;
+
+/// Keys that wait for theirs. Who comes after them is not told anything here.
+const WAITING_MAX: usize = 8 * KEYS_MAX;
 
 /// Longer than any read that is going to be answered.
 const READ_LIMIT: Duration = Duration::from_secs(5);
@@ -51,6 +54,10 @@ impl Lookups {
     /// What a key is bound to, of a read that begins after this call.
     pub async fn binding(self: &Rc<Self>, key: &KeyRef) -> Answer {
         let (answer, answered) = oneshot::channel();
+        let is_full = self.waiting.borrow().len() >= WAITING_MAX;
+        if is_full {
+            return Err(Unknown);
+        }
         self.waiting.borrow_mut().push((key.clone(), answer));
         if !self.reading.replace(true) {
             actix_rt::spawn(self.clone().read_all());
@@ -63,6 +70,7 @@ impl Lookups {
         loop {
             let asked: Vec<_> = {
                 let mut waiting = self.waiting.borrow_mut();
+                waiting.retain(|(_, answer)| !answer.is_closed());
                 let now = waiting.len().min(KEYS_MAX);
                 waiting.drain(..now).collect()
             };
@@ -70,6 +78,9 @@ impl Lookups {
                 return;
             }
             let found = self.read(&asked).await;
+            if found.is_err() {
+                tell(self.waiting.take(), Err(Unknown));
+            }
             tell(asked, found);
         }
     }
@@ -155,6 +166,30 @@ mod tests {
             }
         }
         assert_eq!(answers, [Ok(None), Ok(None)]);
+        shop.stop().await;
+    }
+
+    /// However many wait for a silent server, it is one read that they wait for.
+    #[actix::test]
+    async fn a_crowd_before_a_silent_server_waits_for_one_read_and_is_bounded() {
+        let shop = Shop::start(1, 1).await;
+        let readers = open_readers(&shop.database.url, 1).await.unwrap();
+        let only = readers.connection().begin().await.unwrap();
+        let lookups = Lookups::with_limit(readers, Duration::from_millis(200));
+        let buyers = 1..=i64::try_from(WAITING_MAX).unwrap();
+        let keys: Vec<KeyRef> = buyers.map(|buyer| key(buyer, "k")).collect();
+        let too_many = key(1, "too many");
+        let crowd = join_all(keys.iter().map(|key| lookups.binding(key)));
+        let refused = async {
+            let refused = lookups.binding(&too_many).await;
+            (refused, lookups.waiting.borrow().len())
+        };
+        let (answers, refused) = futures_util::future::join(crowd, refused).await;
+        assert_eq!(refused, (Err(Unknown), WAITING_MAX), "and that at once");
+        assert!(answers.iter().all(|answer| *answer == Err(Unknown)));
+        assert_eq!(lookups.waiting.borrow().len(), 0);
+        drop(lookups.binding(&too_many));
+        only.rollback().await.unwrap();
         shop.stop().await;
     }
 }
