@@ -178,7 +178,7 @@ mod tests {
         let lookups = Lookups::with_limit(readers, Duration::from_millis(200));
         let buyers = 1..=i64::try_from(WAITING_MAX).unwrap();
         let keys: Vec<KeyRef> = buyers.map(|buyer| key(buyer, "k")).collect();
-        let too_many = key(1, "too many");
+        let too_many = key(1, "one-too-many");
         let crowd = join_all(keys.iter().map(|key| lookups.binding(key)));
         let refused = async {
             let refused = lookups.binding(&too_many).await;
