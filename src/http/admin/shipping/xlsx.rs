@@ -1,12 +1,14 @@
 //! The first sheet of an xlsx file, cell by cell, and never more of it than a person would fill in.
 //!
 //! Such a file is a packed folder: a small one may unpack to gigabytes, and a sheet may have one
-//! cell in its last corner. So it is unpacked once into nothing, counted, before it is read; and
-//! its cells are walked, not laid out.
+//! cell in its last corner. So each part is unpacked once, counted and looked at, before the file
+//! is read; and its cells are walked, not laid out.
 
-use std::io::{Cursor, Read as _, sink};
+use std::io::{Cursor, Read as _};
 
 use calamine::{DataRef, Reader as _, Xlsx};
+use quick_xml::Reader;
+use quick_xml::events::Event;
 use zip::ZipArchive;
 
 use super::table::{COLUMNS_MAX, ROWS_MAX, TableError};
@@ -14,6 +16,8 @@ use super::table::{COLUMNS_MAX, ROWS_MAX, TableError};
 /// All parts of a file, unpacked.
 const UNPACKED_MAX: u64 = 16 * 1024 * 1024;
 const PARTS_MAX: usize = 1_000;
+/// Texts that a file may say it shares: the reader makes room for them before it reads one.
+const SHARED_MAX: usize = (ROWS_MAX + 1) * COLUMNS_MAX;
 /// Digits that a sheet keeps; a longer number is not the one that was typed.
 const EXACT: usize = 15;
 
@@ -75,7 +79,8 @@ fn text(cell: &DataRef<'_>) -> String {
     }
 }
 
-/// Counts what the file unpacks to; what its own list says of that proves nothing.
+/// Counts what the file unpacks to, as what its own list says of that proves nothing, and looks at
+/// what its parts claim.
 fn is_bounded(bytes: &[u8]) -> Result<(), TableError> {
     let mut folder = ZipArchive::new(Cursor::new(bytes)).map_err(|_| TableError::NotText)?;
     if folder.len() > PARTS_MAX {
@@ -84,11 +89,45 @@ fn is_bounded(bytes: &[u8]) -> Result<(), TableError> {
     let mut left = UNPACKED_MAX;
     for part in 0..folder.len() {
         let part = folder.by_index(part).map_err(|_| TableError::NotText)?;
-        let read = std::io::copy(&mut part.take(left + 1), &mut sink());
-        let read = read.map_err(|_| TableError::NotText)?;
-        left = left.checked_sub(read).ok_or(TableError::TooManyRows)?;
+        let name = part.name().to_ascii_lowercase();
+        let mut bytes = Vec::new();
+        let read = part.take(left + 1).read_to_end(&mut bytes).map_err(|_| TableError::NotText)?;
+        left = left.checked_sub(read as u64).ok_or(TableError::TooManyRows)?;
+        let is_text = name.ends_with(".xml") || name.ends_with(".rels");
+        if is_text && std::str::from_utf8(&bytes).is_err() {
+            return Err(TableError::NotText);
+        }
+        claims(&bytes)?;
     }
     Ok(())
+}
+
+/// Refuses a part that says it has more shared texts than a sheet has cells. It is read by the
+/// reader of the sheet, set up like it, and so as far as that one would read it; a part may have
+/// any name, and a picture is simply not read far.
+fn claims(part: &[u8]) -> Result<(), TableError> {
+    let mut reader = Reader::from_reader(part);
+    let config = reader.config_mut();
+    (config.check_end_names, config.check_comments) = (false, false);
+    config.expand_empty_elements = true;
+    let mut buffer = Vec::new();
+    loop {
+        buffer.clear();
+        match reader.read_event_into(&mut buffer) {
+            Ok(Event::Start(tag)) if tag.local_name().as_ref() == "sst" => {
+                // Any number of the tag, however it is quoted or spaced.
+                let mut numbers = tag.attributes_raw().split(|c: char| !c.is_ascii_digit());
+                let fits = |digits: &str| {
+                    digits.is_empty() || digits.parse().is_ok_and(|many: usize| many <= SHARED_MAX)
+                };
+                if !numbers.all(fits) {
+                    return Err(TableError::TooManyRows);
+                }
+            }
+            Ok(Event::Eof) | Err(_) => return Ok(()),
+            Ok(_) => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +144,11 @@ pub mod tests {
 
     /// The smallest file with this inside its sheet.
     fn file(sheet: &str) -> Vec<u8> {
+        sharing(sheet, None)
+    }
+
+    /// The same with a part of shared texts.
+    fn sharing(sheet: &str, shared: Option<&[u8]>) -> Vec<u8> {
         let parts = [
             (
                 "[Content_Types].xml",
@@ -146,6 +190,11 @@ pub mod tests {
             folder.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
             folder.write_all(text.as_bytes()).unwrap();
         }
+        if let Some(shared) = shared {
+            let options = zip::write::SimpleFileOptions::default();
+            folder.start_file("xl/sharedStrings.xml", options).unwrap();
+            folder.write_all(shared).unwrap();
+        }
         folder.finish().unwrap().into_inner()
     }
 
@@ -182,5 +231,29 @@ pub mod tests {
         let wide = file("<row r=\"1\"><c r=\"XFD1\"><v>1</v></c></row>");
         assert_eq!(rows(&wide), Err(TableError::Empty));
         assert_eq!(rows(b"PK\x03\x04 no folder at all"), Err(TableError::NotText));
+    }
+
+    #[test]
+    fn no_room_is_made_for_texts_that_a_file_only_claims() {
+        let sheet = "<row r=\"1\"><c r=\"A1\" t=\"s\"><v>0</v></c></row>";
+        let shares = |tag: &str| {
+            let text = format!("{tag}<si><t>x</t></si></sst>");
+            rows(&sharing(sheet, Some(text.as_bytes())))
+        };
+        let fine = format!("<sst xmlns=\"{MAIN}\" count=\"1\" uniqueCount=\"1\">");
+        assert_eq!(shares(&fine).unwrap(), [["x"]]);
+        for tag in [
+            "<sst uniqueCount=\"8000000000000\">",
+            "<x:sst xmlns:x='a' a='1' uniqueCount = '+8000000000000' >",
+            "<a><sst\nuniqueCount=\"99999999999999999999999\">",
+            "<sst uniqueCount=\"200000\"/>",
+        ] {
+            assert_eq!(shares(tag), Err(TableError::TooManyRows), "{tag}");
+        }
+        let wide: Vec<u8> = "\u{feff}<sst uniqueCount=\"8000000000000\"></sst>"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(rows(&sharing(sheet, Some(&wide))), Err(TableError::NotText));
     }
 }
