@@ -18,6 +18,11 @@ const UNPACKED_MAX: u64 = 16 * 1024 * 1024;
 const PARTS_MAX: usize = 1_000;
 /// Texts that a file may say it shares: the reader makes room for them before it reads one.
 const SHARED_MAX: usize = (ROWS_MAX + 1) * COLUMNS_MAX;
+/// Bytes that are copied of one cell: no number or company is as long. What is behind, such as the
+/// end of a long list of goods, is of no use here.
+const CELL_MAX: usize = 1_000;
+/// Bytes that are copied of all cells together: many cells may share one text.
+const COPIED_MAX: usize = 8 * 1024 * 1024;
 /// Digits that a sheet keeps; a longer number is not the one that was typed.
 const EXACT: usize = 15;
 
@@ -33,17 +38,18 @@ pub fn rows(bytes: &[u8]) -> Result<Vec<Vec<String>>, TableError> {
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(bad)?;
     let sheet = book.sheet_names().into_iter().next().ok_or(TableError::Empty)?;
     let mut cells = book.worksheet_cells_reader(&sheet).map_err(bad)?;
-    let mut rows: Vec<Vec<String>> = Vec::new();
+    let (mut rows, mut left): (Vec<Vec<String>>, usize) = (Vec::new(), COPIED_MAX);
     while let Some(cell) = cells.next_cell().map_err(bad)? {
         let (row, column) = cell.get_position();
         let (row, column) = (row as usize, column as usize);
-        let text = text(cell.get_value());
-        if text.is_empty() || column >= COLUMNS_MAX {
+        if column >= COLUMNS_MAX || is_blank(cell.get_value()) {
             continue;
         }
         if row > ROWS_MAX {
             return Err(TableError::TooManyRows);
         }
+        let text = text(cell.get_value());
+        left = left.checked_sub(text.len()).ok_or(TableError::TooManyRows)?;
         if rows.len() <= row {
             rows.resize(row + 1, Vec::new());
         }
@@ -68,14 +74,29 @@ fn text(cell: &DataRef<'_>) -> String {
                 false => text,
             }
         }
-        DataRef::String(text) => text.clone(),
-        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::String(text) => start(text),
+        DataRef::SharedString(text) => start(text),
         DataRef::Bool(_)
         | DataRef::DateTime(_)
         | DataRef::DateTimeIso(_)
         | DataRef::DurationIso(_)
         | DataRef::Error(_)
         | DataRef::Empty => String::new(),
+    }
+}
+
+/// As much of a text as is copied.
+fn start(text: &str) -> String {
+    text[..text.floor_char_boundary(CELL_MAX)].to_owned()
+}
+
+/// Whether a cell shows nothing that is read; sheets have such cells in rows far down.
+fn is_blank(cell: &DataRef<'_>) -> bool {
+    match cell {
+        DataRef::Int(_) | DataRef::Float(_) => false,
+        DataRef::String(text) => text.is_empty(),
+        DataRef::SharedString(text) => text.is_empty(),
+        _ => true,
     }
 }
 
@@ -255,5 +276,24 @@ pub mod tests {
             .flat_map(u16::to_le_bytes)
             .collect();
         assert_eq!(rows(&sharing(sheet, Some(&wide))), Err(TableError::NotText));
+    }
+
+    #[test]
+    fn one_long_text_in_many_cells_is_not_copied_into_each() {
+        let long = format!("<sst><si><t>{}</t></si></sst>", "茶".repeat(1024 * 1024));
+        let sheet = |cells: usize| {
+            let row = |row: usize| {
+                let cell = |column| format!("<c r=\"{column}{row}\" t=\"s\"><v>0</v></c>");
+                format!("<row r=\"{row}\">{}</row>", ["A", "B", "C", "D", "E"].map(cell).concat())
+            };
+            (1..=cells / 5).map(row).collect::<String>()
+        };
+        let few = rows(&sharing(&sheet(5), Some(long.as_bytes()))).unwrap();
+        assert_eq!(few[0][4].len(), 999, "cut between two characters");
+        let many = sharing(&sheet(10_000), Some(long.as_bytes()));
+        assert_eq!(rows(&many), Err(TableError::TooManyRows));
+        // Behind the columns that are read it is not looked at.
+        let aside = "<row r=\"1\"><c r=\"BM1\" t=\"s\"><v>0</v></c></row>";
+        assert_eq!(rows(&sharing(aside, Some(long.as_bytes()))), Err(TableError::Empty));
     }
 }
