@@ -176,6 +176,34 @@ async fn what_is_no_table_is_refused_in_words() {
 }
 
 #[actix_web::test]
+async fn files_are_read_only_of_staff_and_only_where_they_belong() {
+    let app = TestApp::start().await;
+    let packer = Clerk::of(&app, "packer", &first(Role::Warehouse)).await;
+    let page = packer.get(FILES).await.expect(200).text;
+    let kind = ("content-type", "multipart/form-data; boundary=b");
+    let place = format!("{FILES}/file");
+    // Whoever read this first would say that it did not arrive whole.
+    let torn = Some(b"--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n".to_vec());
+    let stranger = Clerk::new(&app);
+    let sent = stranger.call(Method::POST, &place, &[kind], torn.clone()).await.expect(303);
+    assert_eq!(sent.header("location"), Some("/admin/login"));
+    let headers = [kind, ("origin", "https://evil.example")];
+    let forged = packer.call(Method::POST, &place, &headers, torn.clone()).await;
+    assert_eq!(forged.status, 403, "{}", forged.text);
+    packer.call(Method::POST, &place, &[kind], torn).await.expect(400);
+    let token = field(&page, "form_token");
+    let form = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"form_token\"\r\n\r\n{token}\r\n--b--\r\n"
+    );
+    for path in [format!("{FILES}/scan"), "/admin/login".to_owned()] {
+        let form = Some(form.clone().into_bytes());
+        let sent = packer.call(Method::POST, &path, &[kind], form).await.expect(400);
+        assert!(sent.text.contains("Content-Type"), "{path}: {}", sent.text);
+    }
+    app.stop().await;
+}
+
+#[actix_web::test]
 async fn nothing_that_a_buyer_typed_runs_in_a_spreadsheet_and_exports_ask_for_the_password() {
     let app = TestApp::start().await;
     let sku = app.a_sku(100, 99).await;
