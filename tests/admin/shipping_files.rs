@@ -256,6 +256,13 @@ async fn a_program_checks_and_ships_rows() {
     let checked = app.post(&format!("{API}/file"), Some(&token), body.clone()).await.expect(200);
     assert_eq!(states(&checked), ["ready", "wrong"]);
     assert_eq!(checked.body["items"][1]["reason"], "no_such_order");
+    // A key that leaves no room for the number of a row.
+    let long = "k".repeat(63);
+    let headers = [("idempotency-key", &*long), ("content-type", "application/json")];
+    let sent = Some(body.to_string().into_bytes());
+    let sent = app.call(Method::POST, &format!("{API}/file/ship"), Some(&token), &headers, sent);
+    sent.await.refused(400, "invalid_request");
+    assert_eq!(state(&alice, order.order_id()).await, "paid");
     for expected in [["shipped", "wrong"], ["done", "wrong"]] {
         let shipped = app.post(&format!("{API}/file/ship"), Some(&token), body.clone()).await;
         assert_eq!(states(&shipped.expect(200)), expected);
