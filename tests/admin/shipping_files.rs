@@ -256,6 +256,11 @@ async fn a_program_checks_and_ships_rows() {
     let checked = app.post(&format!("{API}/file"), Some(&token), body.clone()).await.expect(200);
     assert_eq!(states(&checked), ["ready", "wrong"]);
     assert_eq!(checked.body["items"][1]["reason"], "no_such_order");
+    for row in [json!({"order_no": "1\0"}), json!({"order_no": "1", "number": "SF1\u{7}"})] {
+        let spoilt = json!({"rows": [row]});
+        let sent = app.post(&format!("{API}/file"), Some(&token), spoilt).await;
+        sent.refused(400, "invalid_request");
+    }
     // A key that leaves no room for the number of a row.
     let long = "k".repeat(63);
     let headers = [("idempotency-key", &*long), ("content-type", "application/json")];

@@ -128,11 +128,13 @@ impl From<Checked> for CheckedJson {
 /// What the rows would do; nothing is done.
 pub async fn check(app: &AppState, by: &Clerk, rows: Vec<Row>) -> Result<Vec<Checked>, ApiError> {
     let filled = rows.iter().filter(|row| !row.number.is_empty());
-    let order_nos: Vec<&str> = filled.map(|row| row.order_no.as_str()).collect();
+    // No number has such a character, and PostgreSQL no text with a NUL.
+    let is_text = |text: &&str| !text.contains(char::is_control);
+    let order_nos: Vec<&str> = filled.map(|row| row.order_no.as_str()).filter(is_text).collect();
     let found = desk::by_numbers(&app.readers, by.wxapp, &order_nos).await?;
     let orders = found.iter().map(|order| (order.order_no.as_str(), order)).collect();
     let numbers: Vec<String> = rows.iter().map(|row| row.number.trim().to_uppercase()).collect();
-    let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    let numbers: Vec<&str> = numbers.iter().map(String::as_str).filter(is_text).collect();
     let in_use = desk::numbers_in_use(&app.readers, by.wxapp, &numbers).await?;
     let mut known = Known { orders, in_use, seen: BTreeSet::new(), numbers: BTreeSet::new() };
     let checked = rows.iter().enumerate().map(|(nth, row)| Checked {

@@ -215,10 +215,14 @@ pub struct RowsBody {
 
 impl RowsBody {
     fn checked(self) -> Result<Vec<Row>, ApiError> {
-        match self.rows.len() > table::ROWS_MAX {
-            true => Err(ApiError::new(Code::TooLarge).with("max_rows", table::ROWS_MAX)),
-            false => Ok(self.rows),
+        if self.rows.len() > table::ROWS_MAX {
+            return Err(ApiError::new(Code::TooLarge).with("max_rows", table::ROWS_MAX));
         }
+        let texts = self.rows.iter().flat_map(|row| [&row.order_no, &row.company, &row.number]);
+        if texts.into_iter().any(|text| text.contains(char::is_control)) {
+            return Err(ApiError::invalid("rows", "no control characters"));
+        }
+        Ok(self.rows)
     }
 }
 

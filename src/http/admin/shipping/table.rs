@@ -45,18 +45,19 @@ impl From<TableError> for ApiError {
 
 /// The text of a file: by its mark, else UTF-8, else GB18030, which spreadsheets in China write.
 pub fn text(bytes: &[u8]) -> Result<String, TableError> {
-    if let Some((encoding, mark)) = encoding_rs::Encoding::for_bom(bytes) {
-        let marked = encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..]);
-        return marked.map(|text| text.into_owned()).ok_or(TableError::NotText);
-    }
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => encoding_rs::GB18030
-            .decode_without_bom_handling_and_without_replacement(bytes)
-            .ok_or(TableError::NotText)?
-            .into_owned(),
+    let text = match encoding_rs::Encoding::for_bom(bytes) {
+        Some((encoding, mark)) => {
+            encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..])
+        }
+        None => match std::str::from_utf8(bytes) {
+            Ok(text) => Some(text.into()),
+            Err(_) => {
+                encoding_rs::GB18030.decode_without_bom_handling_and_without_replacement(bytes)
+            }
+        },
     };
-    if text.contains('\0') { Err(TableError::NotText) } else { Ok(text) }
+    let text = text.filter(|text| !text.contains('\0')).ok_or(TableError::NotText)?;
+    Ok(text.into_owned())
 }
 
 /// The rows of a file, the head first. Cells are as a person means them, see [`meant`].
@@ -147,6 +148,9 @@ mod tests {
             (&b""[..], TableError::Empty),
             (&b"\xff\x00\x81"[..], TableError::NotText),
             (&b"PK\x03\x04\x00\x00"[..], TableError::NotText),
+            (&b"a,\x00b\n"[..], TableError::NotText),
+            (&b"\xef\xbb\xbfa,\x00b\n"[..], TableError::NotText),
+            (&b"\xff\xfea\x00,\x00\x00\x00"[..], TableError::NotText),
         ] {
             assert_eq!(rows(bytes), Err(expected), "{bytes:?}");
         }
