@@ -110,7 +110,7 @@ fn is_bounded(bytes: &[u8]) -> Result<(), TableError> {
     let mut left = UNPACKED_MAX;
     for part in 0..folder.len() {
         let part = folder.by_index(part).map_err(|_| TableError::NotText)?;
-        let name = part.name().to_ascii_lowercase();
+        let name = part.name().map_err(|_| TableError::NotText)?.to_ascii_lowercase();
         let mut bytes = Vec::new();
         let read = part.take(left + 1).read_to_end(&mut bytes).map_err(|_| TableError::NotText)?;
         left = left.checked_sub(read as u64).ok_or(TableError::TooManyRows)?;
