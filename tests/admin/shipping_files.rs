@@ -305,6 +305,9 @@ async fn a_slip_is_printed_once_unless_somebody_says_so() {
     assert!(page.contains("拣货单") && page.contains(">4</td>"), "summed by SKU: {page}");
     loser.get(place).await.expect(404);
     assert_eq!(loser.get(&slips).await.expect(200).text.matches("已打印 1 次").count(), 2);
+    let log = Clerk::of(&app, "boss", &first(Role::Owner)).await;
+    let log = log.get("/admin/shops/10001/audit").await.expect(200).text;
+    assert_eq!(log.matches("打印发货单").count(), 1, "who had none is not written down: {log}");
     let mut again = chosen[..1].to_vec();
     again.push(("again", "yes"));
     let again = loser.post(&slips, &again).await.expect(303);
@@ -312,6 +315,35 @@ async fn a_slip_is_printed_once_unless_somebody_says_so() {
     assert!(page.contains("补打，第 2"), "{page}");
     let left = winner.get(place).await.expect(200).text;
     assert_eq!(left.matches("class=\"barcode\"").count(), 1, "the former print lost it: {left}");
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn a_double_click_prints_once_and_leads_to_that_print() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 99).await;
+    let alice = app.shopper("alice").await;
+    let (one, two) = (paid(&alice, sku, 1).await, paid(&alice, sku, 3).await);
+    let packer = Clerk::of(&app, "packer", &first(Role::Warehouse)).await;
+    let slips = format!("{FILES}/slips");
+    let ids = [one.order_id().to_string(), two.order_id().to_string()];
+    let place = |reply: &Reply| reply.header("location").unwrap().to_owned();
+    let other = packer.post(&slips, &[("order", &*ids[0])]).await.expect(303);
+    let key = field(&packer.get(&slips).await.expect(200).text, "key");
+    let form = [("key", &*key), ("order", &*ids[0]), ("order", &*ids[1])];
+    let (a, b) = join(packer.post(&slips, &form), packer.post(&slips, &form)).await;
+    let c = packer.post(&slips, &form).await;
+    let places = [&a, &b, &c].map(place);
+    assert!(places.iter().all(|one| *one == places[0] && *one != place(&other)), "{places:?}");
+    let page = packer.get(&places[0]).await.expect(200).text;
+    assert_eq!(page.matches("class=\"barcode\"").count(), 1, "the other was printed: {page}");
+    crate::clerk::account(&app, "boss", &first(Role::Owner)).await;
+    let token = crate::rights::token(&app, "boss", first(Role::Owner)[0].0).await;
+    let log = app.get("/api/admin/v1/shops/10001/audit", Some(&token)).await.expect(200);
+    let printed = log.body["items"].as_array().unwrap().iter();
+    let printed = printed.filter(|entry| entry["action"] == "print_slips");
+    let orders: Vec<_> = printed.map(|entry| entry["after"]["orders"].clone()).collect();
+    assert_eq!(orders, [json!([two.order_id()]), json!([one.order_id()])]);
     app.stop().await;
 }
 
