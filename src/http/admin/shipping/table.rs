@@ -60,11 +60,22 @@ pub fn text(bytes: &[u8]) -> Result<String, TableError> {
     Ok(text.into_owned())
 }
 
+/// A row, and where it stands in its file, from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Line {
+    pub line: usize,
+    pub cells: Vec<String>,
+}
+
 /// The rows of a file, the head first. Cells are as a person means them, see [`meant`].
-pub fn rows(bytes: &[u8]) -> Result<Vec<Vec<String>>, TableError> {
+pub fn rows(bytes: &[u8]) -> Result<Vec<Line>, TableError> {
     if xlsx::is_packed(bytes) {
-        let rows = xlsx::rows(bytes)?.into_iter();
-        return Ok(rows.map(|row| row.iter().map(|cell| meant(cell)).collect()).collect());
+        let rows = xlsx::rows(bytes)?.into_iter().enumerate();
+        let row = |(nth, row): (usize, Vec<String>)| Line {
+            line: nth + 1,
+            cells: row.iter().map(|cell| meant(cell)).collect(),
+        };
+        return Ok(rows.map(row).collect());
     }
     let text = text(bytes)?;
     let head = text.lines().next().unwrap_or_default();
@@ -77,15 +88,36 @@ pub fn rows(bytes: &[u8]) -> Result<Vec<Vec<String>>, TableError> {
         .flexible(true)
         .delimiter(comma.unwrap_or(b','))
         .from_reader(text.as_bytes());
-    let mut rows = Vec::new();
+    let (mut rows, mut at, mut line) = (Vec::new(), 0, 1);
     for row in table.records() {
         let row = row.map_err(|_| TableError::Torn)?;
         if rows.len() > ROWS_MAX {
             return Err(TableError::TooManyRows);
         }
-        rows.push(row.iter().take(COLUMNS_MAX).map(meant).collect());
+        let place = row.position().map_or(at, |place| place.byte() as usize);
+        let start = start(&text, place);
+        line += breaks(text.as_bytes().get(at..start).unwrap_or_default());
+        at = start;
+        rows.push(Line { line, cells: row.iter().take(COLUMNS_MAX).map(meant).collect() });
     }
     if rows.is_empty() { Err(TableError::Empty) } else { Ok(rows) }
+}
+
+/// Where a row starts that was read from here on: the reader counts the end of the row before and
+/// empty lines to it.
+fn start(text: &str, place: usize) -> usize {
+    let rest = text.as_bytes().get(place..).unwrap_or_default();
+    place + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
+}
+
+/// Lines that end here, in any way that files end them.
+fn breaks(text: &[u8]) -> usize {
+    let ends = |(nth, byte): (usize, &u8)| match byte {
+        b'\n' => true,
+        b'\r' => text.get(nth + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    text.iter().enumerate().filter(|at| ends(*at)).count()
 }
 
 /// What a person means by a cell: without what keeps a spreadsheet from running or rounding it.
@@ -124,9 +156,13 @@ mod tests {
 
     const TABLE: &str = "订单号,快递单号\r\n123,SF1\r\n";
 
+    fn cells(bytes: &[u8]) -> Vec<Vec<String>> {
+        rows(bytes).unwrap().into_iter().map(|line| line.cells).collect()
+    }
+
     #[track_caller]
     fn reads(bytes: &[u8]) {
-        assert_eq!(rows(bytes).unwrap(), [["订单号", "快递单号"], ["123", "SF1"]]);
+        assert_eq!(cells(bytes), [["订单号", "快递单号"], ["123", "SF1"]]);
     }
 
     #[test]
@@ -140,6 +176,16 @@ mod tests {
             .collect();
         reads(&wide);
         reads(TABLE.replace(',', ";").as_bytes());
+    }
+
+    #[test]
+    fn a_row_is_told_by_its_line_in_the_file() {
+        for end in ["\n", "\r\n", "\r"] {
+            let file = ["", "a,b", "1,2", "", "", "\"3", "3\",4", "5,6", ""].join(end);
+            let rows = rows(file.as_bytes()).unwrap();
+            let lines: Vec<usize> = rows.iter().map(|row| row.line).collect();
+            assert_eq!(lines, [2, 3, 6, 8], "{end:?}");
+        }
     }
 
     #[test]
@@ -168,7 +214,7 @@ mod tests {
         }
         for text in ["202611251234567890123456", "-12", "13800138000", "红茶", "a \"b\", c"] {
             let line = line([text, "x"]).unwrap();
-            assert_eq!(rows(&line).unwrap(), [[text, "x"]], "{text}");
+            assert_eq!(cells(&line), [[text, "x"]], "{text}");
         }
         assert_eq!(cell("202611251234567890123456"), "\t202611251234567890123456");
     }
