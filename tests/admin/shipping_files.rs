@@ -197,8 +197,7 @@ async fn files_are_read_only_of_staff_and_only_where_they_belong() {
     );
     for path in [format!("{FILES}/scan"), "/admin/login".to_owned()] {
         let form = Some(form.clone().into_bytes());
-        let sent = packer.call(Method::POST, &path, &[kind], form).await.expect(400);
-        assert!(sent.text.contains("Content-Type"), "{path}: {}", sent.text);
+        packer.call(Method::POST, &path, &[kind], form).await.expect(400);
     }
     app.stop().await;
 }
@@ -265,7 +264,8 @@ async fn a_program_checks_and_ships_rows() {
     let long = "k".repeat(63);
     let headers = [("idempotency-key", &*long), ("content-type", "application/json")];
     let sent = Some(body.to_string().into_bytes());
-    let sent = app.call(Method::POST, &format!("{API}/file/ship"), Some(&token), &headers, sent);
+    let ship = format!("{API}/file/ship");
+    let sent = app.call(Method::POST, &ship, Some(&token), &headers, sent);
     sent.await.refused(400, "invalid_request");
     assert_eq!(state(&alice, order.order_id()).await, "paid");
     for expected in [["shipped", "wrong"], ["done", "wrong"]] {
