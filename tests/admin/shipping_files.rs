@@ -176,6 +176,33 @@ async fn what_is_no_table_is_refused_in_words() {
 }
 
 #[actix_web::test]
+async fn files_are_read_only_of_staff_and_only_where_they_belong() {
+    let app = TestApp::start().await;
+    let packer = Clerk::of(&app, "packer", &first(Role::Warehouse)).await;
+    let page = packer.get(FILES).await.expect(200).text;
+    let kind = ("content-type", "multipart/form-data; boundary=b");
+    let place = format!("{FILES}/file");
+    // Whoever read this first would say that it did not arrive whole.
+    let torn = Some(b"--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n".to_vec());
+    let stranger = Clerk::new(&app);
+    let sent = stranger.call(Method::POST, &place, &[kind], torn.clone()).await.expect(303);
+    assert_eq!(sent.header("location"), Some("/admin/login"));
+    let headers = [kind, ("origin", "https://evil.example")];
+    let forged = packer.call(Method::POST, &place, &headers, torn.clone()).await;
+    assert_eq!(forged.status, 403, "{}", forged.text);
+    packer.call(Method::POST, &place, &[kind], torn).await.expect(400);
+    let token = field(&page, "form_token");
+    let form = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"form_token\"\r\n\r\n{token}\r\n--b--\r\n"
+    );
+    for path in [format!("{FILES}/scan"), "/admin/login".to_owned()] {
+        let form = Some(form.clone().into_bytes());
+        packer.call(Method::POST, &path, &[kind], form).await.expect(400);
+    }
+    app.stop().await;
+}
+
+#[actix_web::test]
 async fn nothing_that_a_buyer_typed_runs_in_a_spreadsheet_and_exports_ask_for_the_password() {
     let app = TestApp::start().await;
     let sku = app.a_sku(100, 99).await;
@@ -228,6 +255,19 @@ async fn a_program_checks_and_ships_rows() {
     let checked = app.post(&format!("{API}/file"), Some(&token), body.clone()).await.expect(200);
     assert_eq!(states(&checked), ["ready", "wrong"]);
     assert_eq!(checked.body["items"][1]["reason"], "no_such_order");
+    for row in [json!({"order_no": "1\0"}), json!({"order_no": "1", "number": "SF1\u{7}"})] {
+        let spoilt = json!({"rows": [row]});
+        let sent = app.post(&format!("{API}/file"), Some(&token), spoilt).await;
+        sent.refused(400, "invalid_request");
+    }
+    // A key that leaves no room for the number of a row.
+    let long = "k".repeat(63);
+    let headers = [("idempotency-key", &*long), ("content-type", "application/json")];
+    let sent = Some(body.to_string().into_bytes());
+    let ship = format!("{API}/file/ship");
+    let sent = app.call(Method::POST, &ship, Some(&token), &headers, sent);
+    sent.await.refused(400, "invalid_request");
+    assert_eq!(state(&alice, order.order_id()).await, "paid");
     for expected in [["shipped", "wrong"], ["done", "wrong"]] {
         let shipped = app.post(&format!("{API}/file/ship"), Some(&token), body.clone()).await;
         assert_eq!(states(&shipped.expect(200)), expected);
@@ -265,6 +305,9 @@ async fn a_slip_is_printed_once_unless_somebody_says_so() {
     assert!(page.contains("拣货单") && page.contains(">4</td>"), "summed by SKU: {page}");
     loser.get(place).await.expect(404);
     assert_eq!(loser.get(&slips).await.expect(200).text.matches("已打印 1 次").count(), 2);
+    let log = Clerk::of(&app, "boss", &first(Role::Owner)).await;
+    let log = log.get("/admin/shops/10001/audit").await.expect(200).text;
+    assert_eq!(log.matches("打印发货单").count(), 1, "who had none is not written down: {log}");
     let mut again = chosen[..1].to_vec();
     again.push(("again", "yes"));
     let again = loser.post(&slips, &again).await.expect(303);
@@ -272,6 +315,35 @@ async fn a_slip_is_printed_once_unless_somebody_says_so() {
     assert!(page.contains("补打，第 2"), "{page}");
     let left = winner.get(place).await.expect(200).text;
     assert_eq!(left.matches("class=\"barcode\"").count(), 1, "the former print lost it: {left}");
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn a_double_click_prints_once_and_leads_to_that_print() {
+    let app = TestApp::start().await;
+    let sku = app.a_sku(100, 99).await;
+    let alice = app.shopper("alice").await;
+    let (one, two) = (paid(&alice, sku, 1).await, paid(&alice, sku, 3).await);
+    let packer = Clerk::of(&app, "packer", &first(Role::Warehouse)).await;
+    let slips = format!("{FILES}/slips");
+    let ids = [one.order_id().to_string(), two.order_id().to_string()];
+    let place = |reply: &Reply| reply.header("location").unwrap().to_owned();
+    let other = packer.post(&slips, &[("order", &*ids[0])]).await.expect(303);
+    let key = field(&packer.get(&slips).await.expect(200).text, "key");
+    let form = [("key", &*key), ("order", &*ids[0]), ("order", &*ids[1])];
+    let (a, b) = join(packer.post(&slips, &form), packer.post(&slips, &form)).await;
+    let c = packer.post(&slips, &form).await;
+    let places = [&a, &b, &c].map(place);
+    assert!(places.iter().all(|one| *one == places[0] && *one != place(&other)), "{places:?}");
+    let page = packer.get(&places[0]).await.expect(200).text;
+    assert_eq!(page.matches("class=\"barcode\"").count(), 1, "the other was printed: {page}");
+    crate::clerk::account(&app, "boss", &first(Role::Owner)).await;
+    let token = crate::rights::token(&app, "boss", first(Role::Owner)[0].0).await;
+    let log = app.get("/api/admin/v1/shops/10001/audit", Some(&token)).await.expect(200);
+    let printed = log.body["items"].as_array().unwrap().iter();
+    let printed = printed.filter(|entry| entry["action"] == "print_slips");
+    let orders: Vec<_> = printed.map(|entry| entry["after"]["orders"].clone()).collect();
+    assert_eq!(orders, [json!([two.order_id()]), json!([one.order_id()])]);
     app.stop().await;
 }
 

@@ -40,6 +40,7 @@ async fn goods_are_found_by_name_code_category_sale_and_what_is_left() {
     }
     let page = clerk.get(&format!("{GOODS}?low=few")).await.expect(422).text;
     assert!(page.contains("href=\"#low\""));
+    clerk.get(&format!("{GOODS}?q=a%00")).await.expect(422);
     let page = clerk.get(GOODS).await.expect(200).text;
     let option = page.split("<option").find(|option| option.contains("茶叶")).unwrap();
     let category = option.split('"').nth(1).unwrap();

@@ -47,6 +47,8 @@ pub struct Entry {
     /// The whole pattern, such as `/admin/shops/{shop}/orders`.
     pub pattern: String,
     pub access: Access,
+    /// Whether its form carries files.
+    pub takes_files: bool,
 }
 
 /// All routes of the site while they are put together.
@@ -101,6 +103,23 @@ impl Routes {
         self.add(Face::Json, Method::POST, path, access, json);
     }
 
+    /// An action whose form carries files. On any other route such a form is refused.
+    pub fn upload<F, FormArgs, J, JsonArgs>(&mut self, path: &str, access: Access, form: F, json: J)
+    where
+        F: Handler<FormArgs>,
+        FormArgs: FromRequest + 'static,
+        F::Output: Responder + 'static,
+        J: Handler<JsonArgs>,
+        JsonArgs: FromRequest + 'static,
+        J::Output: Responder + 'static,
+    {
+        self.add(Face::Html, Method::POST, path, access, form);
+        if let Some(entry) = self.entries.last_mut() {
+            entry.takes_files = true;
+        }
+        self.add(Face::Json, Method::POST, path, access, json);
+    }
+
     fn add<F, Args>(&mut self, face: Face, method: Method, path: &str, access: Access, handler: F)
     where
         F: Handler<Args>,
@@ -118,7 +137,8 @@ impl Routes {
             .unwrap_or_else(|| web::resource(path))
             .route(web::method(method.clone()).to(handler));
         self.resources.insert(key, resource);
-        self.entries.push(Entry { face, method, pattern: format!("{base}{path}"), access });
+        let pattern = format!("{base}{path}");
+        self.entries.push(Entry { face, method, pattern, access, takes_files: false });
     }
 
     /// The table: every route and who may call it.

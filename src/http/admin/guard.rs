@@ -235,15 +235,20 @@ async fn pass(
     request: &mut ServiceRequest,
 ) -> Result<(), Stopped> {
     let entry = entry(admin, request)?;
-    let form = match (entry.face, &entry.method) {
-        (Face::Html, &Method::POST) => Some(read_form(request, entry.access).await?),
-        _ => None,
-    };
-    if form.is_some() {
+    let sends_form = entry.face == Face::Html && entry.method == Method::POST;
+    if sends_form {
         same_origin(request, &admin.origin)?;
     }
-    if entry.access != Access::Public {
-        let staff = known(app, admin, request, &entry).await?;
+    // Nobody sends a body before it is known who he is: with files it is large.
+    let staff = match entry.access {
+        Access::Public => None,
+        _ => Some(known(app, admin, request, &entry).await?),
+    };
+    let form = match sends_form {
+        true => Some(read_form(request, entry.takes_files).await?),
+        false => None,
+    };
+    if let Some(staff) = staff {
         if let (Some(form), Credential::Session(session)) = (&form, &staff.credential) {
             one_of_ours(form, session)?;
         }
@@ -378,13 +383,16 @@ async fn shop(
     app.directory.shop(id).await.map(Some).map_err(|_| not_found())
 }
 
-/// Files are read for staff alone: before the log-in a form is small.
-async fn read_form(request: &mut ServiceRequest, access: Access) -> Result<Form, ApiError> {
-    let payload = request.take_payload();
-    let mut payload = payload;
+/// Files are read where the route says so; elsewhere a form is small.
+async fn read_form(request: &mut ServiceRequest, takes_files: bool) -> Result<Form, ApiError> {
+    let has_files = upload::is_multipart(request.headers());
+    if has_files && !takes_files {
+        return Err(ApiError::invalid("Content-Type", "no files are taken here"));
+    }
+    let mut payload = request.take_payload();
     let payload = web::Payload::from_request(request.request(), &mut payload);
     let payload = payload.await.map_err(ApiError::internal)?;
-    if access != Access::Public && upload::is_multipart(request.headers()) {
+    if has_files {
         return upload::read(request.headers(), payload).await;
     }
     let bytes = extract::body(request.request(), payload, FORM_MAX).await?;

@@ -214,8 +214,8 @@ pub(super) fn job_select(wxapp: WxappId, job: i64, staff: StaffId) -> Select<sli
         .filter(slip_print::Column::StaffId.eq(staff.get()))
 }
 
-/// Marks slips as printed. One that has a mark keeps it, unless it is printed `again`: then it is
-/// counted, and is no part of the former print any more.
+/// Marks slips as printed. One that has a mark refuses the whole write, unless it is printed
+/// `again`: then it is counted, and is no part of the former print any more.
 pub fn mark_printed(
     backend: DbBackend,
     wxapp: WxappId,
@@ -233,15 +233,15 @@ pub fn mark_printed(
         printed_at: print.at.as_millis(),
     };
     let rows = orders.iter().map(|order| row(order).into_active_model());
+    let insert = slip_print::Entity::insert_many(rows);
+    if !again {
+        return Write::one(insert.build(backend));
+    }
     let mut marked = OnConflict::column(Column::OrderId);
-    let marked = match again {
-        true => marked
-            .value(Column::Copies, Expr::col((slip_print::Entity, Column::Copies)).add(1))
-            .value(Column::JobId, print.job)
-            .value(Column::StaffId, print.staff)
-            .value(Column::PrintedAt, print.at.as_millis()),
-        false => marked.do_nothing_on([Column::OrderId]),
-    };
-    let insert = slip_print::Entity::insert_many(rows).on_conflict(marked.to_owned());
-    Write::one(insert.build(backend))
+    marked
+        .value(Column::Copies, Expr::col((slip_print::Entity, Column::Copies)).add(1))
+        .value(Column::JobId, print.job)
+        .value(Column::StaffId, print.staff)
+        .value(Column::PrintedAt, print.at.as_millis());
+    Write::one(insert.on_conflict(marked).build(backend))
 }

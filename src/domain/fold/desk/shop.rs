@@ -45,7 +45,7 @@ pub(super) fn adjust_stock(
     delta: i64,
     reason: String,
 ) -> Result<Change, DeskRefusal> {
-    if delta == 0 || delta.abs() > DELTA_MAX {
+    if delta == 0 || delta.unsigned_abs() > DELTA_MAX.unsigned_abs() {
         return Err(DeskRefusal::BadDelta);
     }
     let kept = books.skus.get(&id).map(Kept::get);

@@ -204,7 +204,7 @@ fn stock_moves_by_pieces_with_a_reason() {
     assert_eq!((entry.seq, entry.delta, entry.balance), (3, -7, 0));
     assert_eq!((entry.by, &*entry.reason), (staff(), "盘点"));
     refused(&mut world, adjust(-1), DeskRefusal::NotEnough { stock: 0 });
-    for delta in [0, 10_000_001, i64::MIN + 1] {
+    for delta in [0, 10_000_001, i64::MIN + 1, i64::MIN] {
         refused(&mut world, adjust(delta), DeskRefusal::BadDelta);
     }
     let unknown = Act::AdjustStock { sku: sku_id(99), delta: 1, reason: "盘点".into() };

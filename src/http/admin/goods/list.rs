@@ -59,7 +59,8 @@ impl Wanted {
             "no" => Some(false),
             _ => return Err("on_sale"),
         };
-        if self.q.chars().count() > FIND_MAX {
+        // PostgreSQL has no text with a NUL in it.
+        if self.q.chars().count() > FIND_MAX || self.q.contains(char::is_control) {
             return Err("q");
         }
         Ok(GoodsWanted { text: self.q.trim().to_owned(), on_sale, category, low })

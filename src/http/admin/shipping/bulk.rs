@@ -16,6 +16,7 @@ use crate::http::AppState;
 use crate::http::admin::orders::refusals;
 use crate::http::admin::texts::Tongue;
 use crate::http::error::{ApiError, Code};
+use crate::http::shop::orders::IDEMPOTENCY_KEY;
 use crate::store::desk;
 use crate::store::order_views::{ListState, OrderView, RefundProgress};
 
@@ -127,11 +128,13 @@ impl From<Checked> for CheckedJson {
 /// What the rows would do; nothing is done.
 pub async fn check(app: &AppState, by: &Clerk, rows: Vec<Row>) -> Result<Vec<Checked>, ApiError> {
     let filled = rows.iter().filter(|row| !row.number.is_empty());
-    let order_nos: Vec<&str> = filled.map(|row| row.order_no.as_str()).collect();
+    // No number has such a character, and PostgreSQL no text with a NUL.
+    let is_text = |text: &&str| !text.contains(char::is_control);
+    let order_nos: Vec<&str> = filled.map(|row| row.order_no.as_str()).filter(is_text).collect();
     let found = desk::by_numbers(&app.readers, by.wxapp, &order_nos).await?;
     let orders = found.iter().map(|order| (order.order_no.as_str(), order)).collect();
     let numbers: Vec<String> = rows.iter().map(|row| row.number.trim().to_uppercase()).collect();
-    let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    let numbers: Vec<&str> = numbers.iter().map(String::as_str).filter(is_text).collect();
     let in_use = desk::numbers_in_use(&app.readers, by.wxapp, &numbers).await?;
     let mut known = Known { orders, in_use, seen: BTreeSet::new(), numbers: BTreeSet::new() };
     let checked = rows.iter().enumerate().map(|(nth, row)| Checked {
@@ -220,15 +223,17 @@ fn company(row: &Row, number: &TrackingNo) -> Result<Carrier, (&'static str, Str
 /// one key, each row acts once.
 pub async fn ship(app: &AppState, by: &Clerk, rows: Vec<Row>) -> Result<Vec<Checked>, ApiError> {
     let checked = check(app, by, rows).await?;
+    let keyed = checked.into_iter().map(|row| Ok((row_key(by, row.line)?, row)));
+    let keyed = keyed.collect::<Result<Vec<_>, ApiError>>()?;
     let desk = crate::http::admin::orders::desk(app);
-    let one = |checked: Checked| {
+    let one = |(key, checked): (Option<IdempotencyKey>, Checked)| {
         let (desk, by) = (&desk, by);
         async move {
             // Whoever asked is answered for each row; what is not known yet may be sent again.
             let Fate::Ready { order, carrier, number } = checked.fate.clone() else {
                 return Ok::<_, ApiError>(checked);
             };
-            let by = Clerk { key: row_key(by, checked.line), ..by.clone() };
+            let by = Clerk { key, ..by.clone() };
             let fate = match desk.ship(&by, order, carrier, number, Vec::new()).await {
                 Ok(acted) if acted.repeated => Fate::Done,
                 Ok(_) => Fate::Shipped,
@@ -237,14 +242,16 @@ pub async fn ship(app: &AppState, by: &Clerk, rows: Vec<Row>) -> Result<Vec<Chec
             Ok(Checked { fate, ..checked })
         }
     };
-    let shipped = futures_util::stream::iter(checked).map(one).buffered(AT_ONCE);
+    let shipped = futures_util::stream::iter(keyed).map(one).buffered(AT_ONCE);
     shipped.collect::<Vec<_>>().await.into_iter().collect()
 }
 
-/// The key of the form, made one of a row.
-fn row_key(by: &Clerk, line: usize) -> Option<IdempotencyKey> {
-    let key = by.key.as_ref()?;
-    IdempotencyKey::parse(format!("{key}-{line}")).ok()
+/// The key of the form, made one of a row. One that has no room for that is refused: left out, the
+/// repeat would act again.
+fn row_key(by: &Clerk, line: usize) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(key) = by.key.as_ref() else { return Ok(None) };
+    let too_long = |_| ApiError::invalid(IDEMPOTENCY_KEY, "too long: each row adds its number");
+    IdempotencyKey::parse(format!("{key}-{line}")).map(Some).map_err(too_long)
 }
 
 /// What the engine refuses, somebody else has just changed; where it does not answer, the file is

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::bulk::{self, Checked, CheckedJson, Row};
 use super::export::{self, ORDERS_MAX};
-use super::table::{self, TableError};
+use super::table::{self, Line, TableError};
 use crate::http::AppState;
 use crate::http::admin::form::Form;
 use crate::http::admin::guard::{CONFIRMED_SECONDS, Staff};
@@ -190,18 +190,18 @@ const NUMBER: &[&str] = &["快递单号", "Express number", "number"];
 /// The rows of a file; its columns are known by their heads, in any order.
 fn rows(bytes: &[u8]) -> Result<Vec<Row>, Bad> {
     let mut rows = table::rows(bytes).map_err(Bad::Table)?.into_iter();
-    let head = rows.next().unwrap_or_default();
+    let head = rows.next().unwrap_or_default().cells;
     let column = |names: &'static [&'static str]| {
         let is = |cell: &String| names.iter().any(|name| name.eq_ignore_ascii_case(cell));
         head.iter().position(is).ok_or(Bad::Column(names))
     };
     let (order_no, company, number) = (column(ORDER_NO)?, column(COMPANY)?, column(NUMBER)?);
-    let row = |(nth, cells): (usize, Vec<String>)| {
+    let row = |Line { line, cells }: Line| {
         let cell = |place: usize| cells.get(place).cloned().unwrap_or_default();
         let (order_no, company, number) = (cell(order_no), cell(company), cell(number));
-        Row { line: nth + 2, order_no, company, number }
+        Row { line, order_no, company, number }
     };
-    Ok(rows.enumerate().map(row).collect())
+    Ok(rows.map(row).collect())
 }
 
 /// Rows of a file.
@@ -215,10 +215,14 @@ pub struct RowsBody {
 
 impl RowsBody {
     fn checked(self) -> Result<Vec<Row>, ApiError> {
-        match self.rows.len() > table::ROWS_MAX {
-            true => Err(ApiError::new(Code::TooLarge).with("max_rows", table::ROWS_MAX)),
-            false => Ok(self.rows),
+        if self.rows.len() > table::ROWS_MAX {
+            return Err(ApiError::new(Code::TooLarge).with("max_rows", table::ROWS_MAX));
         }
+        let texts = self.rows.iter().flat_map(|row| [&row.order_no, &row.company, &row.number]);
+        if texts.into_iter().any(|text| text.contains(char::is_control)) {
+            return Err(ApiError::invalid("rows", "no control characters"));
+        }
+        Ok(self.rows)
     }
 }
 

@@ -26,7 +26,7 @@ pub fn routes(routes: &mut Routes) {
     routes.page("/shops/{shop}/shipping/files", SHIP, files::show);
     let export = "/shops/{shop}/shipping/export";
     routes.action(export, SHIP, files::export_form, files::export_json);
-    routes.action("/shops/{shop}/shipping/file", SHIP, files::upload_form, files::check_json);
+    routes.upload("/shops/{shop}/shipping/file", SHIP, files::upload_form, files::check_json);
     let ship = "/shops/{shop}/shipping/file/ship";
     routes.action(ship, SHIP, files::ship_form, files::ship_json);
     let slips = "/shops/{shop}/shipping/slips";

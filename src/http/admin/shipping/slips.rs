@@ -11,7 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::barcode;
-use crate::domain::id::{OrderId, SkuId};
+use crate::domain::id::{OrderId, SkuId, WxappId};
 use crate::domain::staff::Right;
 use crate::http::admin::form::Form;
 use crate::http::admin::guard::Staff;
@@ -31,6 +31,8 @@ use crate::store::staff::log::{About, logins};
 const LIST: &str = "slips";
 /// Orders of a page, and of one print.
 const SLIPS_MAX: usize = 100;
+/// How often a print is tried anew without what others have printed meanwhile.
+const TRIES: usize = 3;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -123,7 +125,7 @@ pub struct Printed {
 }
 
 /// Marks the slips. Of two who print one order at the same moment, one has it. The key of a form
-/// that was sent before marks nothing more.
+/// that was sent before marks nothing more, and is answered with what it has printed.
 async fn mark(
     app: &AppState,
     staff: &Staff,
@@ -135,31 +137,75 @@ async fn mark(
     }
     let shop = staff.shop()?.wxapp.id;
     let found = desk::by_ids(&app.readers, shop, &body.orders).await?;
-    let found: Vec<OrderId> =
+    let mut ids: Vec<OrderId> =
         found.iter().filter(|order| to_pack(order)).map(|order| order.id).collect();
-    if found.is_empty() {
-        return Ok(Printed { job_id: None, orders: Vec::new(), printed_before: Vec::new() });
+    ids.sort_unstable();
+    for _ in 0..TRIES {
+        let prints = prints(app, shop, &ids).await?;
+        if log::has_acted(app, staff, key).await? {
+            return repeated(app, staff, &ids).await;
+        }
+        let is_free = |id: &OrderId| body.again || !prints.contains_key(id);
+        let (free, before): (Vec<OrderId>, Vec<OrderId>) = ids.iter().partition(|id| is_free(id));
+        let job_id = match free.is_empty() {
+            true => None,
+            false => match print(app, staff, &free, body.again, key).await? {
+                Some(job) => Some(job),
+                // Somebody has printed one of them meanwhile, or this form was sent twice.
+                None => continue,
+            },
+        };
+        return Ok(Printed { job_id, orders: plain(&free), printed_before: plain(&before) });
     }
+    Err(ApiError::new(Code::Busy))
+}
+
+async fn prints(
+    app: &AppState,
+    shop: WxappId,
+    ids: &[OrderId],
+) -> Result<BTreeMap<OrderId, Print>, ApiError> {
+    Ok(desk::prints(&app.readers, shop, &plain(ids)).await?)
+}
+
+fn plain(ids: &[OrderId]) -> Vec<i64> {
+    ids.iter().map(|id| id.get()).collect()
+}
+
+/// All of these together with their entry, or none: then there is no print.
+async fn print(
+    app: &AppState,
+    staff: &Staff,
+    orders: &[OrderId],
+    again: bool,
+    key: &str,
+) -> Result<Option<i64>, ApiError> {
+    let shop = staff.shop()?.wxapp.id;
     let job = app.ids.draw_one().await.map_err(ApiError::unavailable)?;
     let noted = Noted {
         what: "print_slips",
         about: About("print", job),
         before: json!({}),
-        after: json!({"orders": found, "again": body.again,
+        after: json!({"orders": orders, "again": again,
             "personal_data": staff.may_here(Right::PersonalData)}),
     };
     let entry = log::keyed(app, staff, noted, key).await?;
     let print = Print { job, staff: staff.id().get(), copies: 1, at: app.clock.now() };
-    let marks = desk::mark_printed(app.readers.backend(), shop, &found, &print, body.again);
-    log::once(app, marks.then(entry)).await?;
-    let ids: Vec<i64> = found.iter().map(|id| id.get()).collect();
-    let now = desk::prints(&app.readers, shop, &ids).await?;
-    let is_mine =
-        |id: &&i64| now.iter().any(|(order, print)| order.get() == **id && print.job == job);
-    let orders: Vec<i64> = ids.iter().filter(is_mine).copied().collect();
-    let printed_before = ids.into_iter().filter(|id| !orders.contains(id)).collect();
-    let job_id = (!orders.is_empty()).then_some(job);
-    Ok(Printed { job_id, orders, printed_before })
+    let marks = desk::mark_printed(app.readers.backend(), shop, orders, &print, again);
+    Ok(log::once(app, marks.then(entry)).await?.then_some(job))
+}
+
+/// What a form has printed that is sent once more: the last print of these orders that is one's
+/// own.
+async fn repeated(app: &AppState, staff: &Staff, ids: &[OrderId]) -> Result<Printed, ApiError> {
+    // Read anew: it may have been marked since they were read.
+    let prints = prints(app, staff.shop()?.wxapp.id, ids).await?;
+    let mine = prints.values().filter(|print| print.staff == staff.id().get());
+    let job = mine.max_by_key(|print| (print.at, print.job)).map(|print| print.job);
+    let is_in = |id: &&OrderId| prints.get(*id).is_some_and(|print| Some(print.job) == job);
+    let (orders, before): (Vec<&OrderId>, Vec<&OrderId>) = ids.iter().partition(is_in);
+    let get = |ids: Vec<&OrderId>| ids.into_iter().map(|id| id.get()).collect();
+    Ok(Printed { job_id: job, orders: get(orders), printed_before: get(before) })
 }
 
 /// Whether its goods are to be packed.

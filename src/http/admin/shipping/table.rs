@@ -45,25 +45,37 @@ impl From<TableError> for ApiError {
 
 /// The text of a file: by its mark, else UTF-8, else GB18030, which spreadsheets in China write.
 pub fn text(bytes: &[u8]) -> Result<String, TableError> {
-    if let Some((encoding, mark)) = encoding_rs::Encoding::for_bom(bytes) {
-        let marked = encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..]);
-        return marked.map(|text| text.into_owned()).ok_or(TableError::NotText);
-    }
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => encoding_rs::GB18030
-            .decode_without_bom_handling_and_without_replacement(bytes)
-            .ok_or(TableError::NotText)?
-            .into_owned(),
+    let text = match encoding_rs::Encoding::for_bom(bytes) {
+        Some((encoding, mark)) => {
+            encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..])
+        }
+        None => match std::str::from_utf8(bytes) {
+            Ok(text) => Some(text.into()),
+            Err(_) => {
+                encoding_rs::GB18030.decode_without_bom_handling_and_without_replacement(bytes)
+            }
+        },
     };
-    if text.contains('\0') { Err(TableError::NotText) } else { Ok(text) }
+    let text = text.filter(|text| !text.contains('\0')).ok_or(TableError::NotText)?;
+    Ok(text.into_owned())
+}
+
+/// A row, and where it stands in its file, from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Line {
+    pub line: usize,
+    pub cells: Vec<String>,
 }
 
 /// The rows of a file, the head first. Cells are as a person means them, see [`meant`].
-pub fn rows(bytes: &[u8]) -> Result<Vec<Vec<String>>, TableError> {
+pub fn rows(bytes: &[u8]) -> Result<Vec<Line>, TableError> {
     if xlsx::is_packed(bytes) {
-        let rows = xlsx::rows(bytes)?.into_iter();
-        return Ok(rows.map(|row| row.iter().map(|cell| meant(cell)).collect()).collect());
+        let rows = xlsx::rows(bytes)?.into_iter().enumerate();
+        let row = |(nth, row): (usize, Vec<String>)| Line {
+            line: nth + 1,
+            cells: row.iter().map(|cell| meant(cell)).collect(),
+        };
+        return Ok(rows.map(row).collect());
     }
     let text = text(bytes)?;
     let head = text.lines().next().unwrap_or_default();
@@ -76,15 +88,36 @@ pub fn rows(bytes: &[u8]) -> Result<Vec<Vec<String>>, TableError> {
         .flexible(true)
         .delimiter(comma.unwrap_or(b','))
         .from_reader(text.as_bytes());
-    let mut rows = Vec::new();
+    let (mut rows, mut at, mut line) = (Vec::new(), 0, 1);
     for row in table.records() {
         let row = row.map_err(|_| TableError::Torn)?;
         if rows.len() > ROWS_MAX {
             return Err(TableError::TooManyRows);
         }
-        rows.push(row.iter().take(COLUMNS_MAX).map(meant).collect());
+        let place = row.position().map_or(at, |place| place.byte() as usize);
+        let start = start(&text, place);
+        line += breaks(text.as_bytes().get(at..start).unwrap_or_default());
+        at = start;
+        rows.push(Line { line, cells: row.iter().take(COLUMNS_MAX).map(meant).collect() });
     }
     if rows.is_empty() { Err(TableError::Empty) } else { Ok(rows) }
+}
+
+/// Where a row starts that was read from here on: the reader counts the end of the row before and
+/// empty lines to it.
+fn start(text: &str, place: usize) -> usize {
+    let rest = text.as_bytes().get(place..).unwrap_or_default();
+    place + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
+}
+
+/// Lines that end here, in any way that files end them.
+fn breaks(text: &[u8]) -> usize {
+    let ends = |(nth, byte): (usize, &u8)| match byte {
+        b'\n' => true,
+        b'\r' => text.get(nth + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    text.iter().enumerate().filter(|at| ends(*at)).count()
 }
 
 /// What a person means by a cell: without what keeps a spreadsheet from running or rounding it.
@@ -123,9 +156,13 @@ mod tests {
 
     const TABLE: &str = "订单号,快递单号\r\n123,SF1\r\n";
 
+    fn cells(bytes: &[u8]) -> Vec<Vec<String>> {
+        rows(bytes).unwrap().into_iter().map(|line| line.cells).collect()
+    }
+
     #[track_caller]
     fn reads(bytes: &[u8]) {
-        assert_eq!(rows(bytes).unwrap(), [["订单号", "快递单号"], ["123", "SF1"]]);
+        assert_eq!(cells(bytes), [["订单号", "快递单号"], ["123", "SF1"]]);
     }
 
     #[test]
@@ -142,11 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_is_told_by_its_line_in_the_file() {
+        for end in ["\n", "\r\n", "\r"] {
+            let file = ["", "a,b", "1,2", "", "", "\"3", "3\",4", "5,6", ""].join(end);
+            let rows = rows(file.as_bytes()).unwrap();
+            let lines: Vec<usize> = rows.iter().map(|row| row.line).collect();
+            assert_eq!(lines, [2, 3, 6, 8], "{end:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_table_is_refused() {
         for (bytes, expected) in [
             (&b""[..], TableError::Empty),
             (&b"\xff\x00\x81"[..], TableError::NotText),
             (&b"PK\x03\x04\x00\x00"[..], TableError::NotText),
+            (&b"a,\x00b\n"[..], TableError::NotText),
+            (&b"\xef\xbb\xbfa,\x00b\n"[..], TableError::NotText),
+            (&b"\xff\xfea\x00,\x00\x00\x00"[..], TableError::NotText),
         ] {
             assert_eq!(rows(bytes), Err(expected), "{bytes:?}");
         }
@@ -164,7 +214,7 @@ mod tests {
         }
         for text in ["202611251234567890123456", "-12", "13800138000", "红茶", "a \"b\", c"] {
             let line = line([text, "x"]).unwrap();
-            assert_eq!(rows(&line).unwrap(), [[text, "x"]], "{text}");
+            assert_eq!(cells(&line), [[text, "x"]], "{text}");
         }
         assert_eq!(cell("202611251234567890123456"), "\t202611251234567890123456");
     }
