@@ -251,6 +251,43 @@ async fn an_ordered_sku_is_retired_and_its_order_keeps_name_attribute_and_price(
 }
 
 #[actix_web::test]
+async fn a_value_removed_another_added() {
+    let app = TestApp::start().await;
+    let skus = app
+        .seed(json!({"goods": [{"name": "衬衫", "code": "CS",
+            "specs": [{"name": "颜色", "values": ["红", "蓝"]}],
+            "skus": [{"code": "CS-1", "attr": "红", "price_fen": 100, "stock": 9},
+                     {"code": "CS-2", "attr": "蓝", "price_fen": 200, "stock": 7}]}]}))
+        .await;
+    let goods = goods_of(&app, skus[0]).await;
+    let clerk = Clerk::of(&app, "clerk", &first(Role::Operations)).await;
+    let place = format!("{GOODS}/{goods}");
+    let edit = format!("{place}/edit");
+    let mut form = fields(&clerk.get(&edit).await.expect(200).text);
+    let blue = form.iter().rposition(|(name, _)| name.starts_with("value-")).unwrap();
+    form[blue].1.clear();
+    set(&mut form, "act", "grid");
+    let form = fields(&send(&clerk, &place, &form).await.expect(200).text);
+    send(&clerk, &place, &form).await.expect(303);
+    let mut form = fields(&clerk.get(&edit).await.expect(200).text);
+    let spec = all(&form, "spec")[0].to_owned();
+    set(&mut form, &format!("spec-{spec}-more"), "绿");
+    set(&mut form, "fill_price", "3");
+    set(&mut form, "act", "grid");
+    let form = fields(&send(&clerk, &place, &form).await.expect(200).text);
+    assert_eq!(all(&form, "sku-attr")[..2], ["红", "绿"]);
+    assert_eq!(all(&form, "sku-id")[1], "", "green is new");
+    send(&clerk, &place, &form).await.expect(303);
+    let seen = detail(&app, goods).await;
+    assert_eq!((&seen["skus"][1]["attr"], &seen["skus"][1]["stock"]), (&json!("绿"), &json!(0)));
+    let token = token(&app, "robot", &first(Role::Operations)).await;
+    let seen = app.get(&format!("{API}/goods/{goods}"), Some(&token)).await.expect(200).body;
+    let blue = seen["skus"].as_array().unwrap().iter().find(|sku| sku["id"] == skus[1]).unwrap();
+    assert_eq!((&blue["attr"], &blue["stock"]), (&json!("蓝"), &json!(7)));
+    app.stop().await;
+}
+
+#[actix_web::test]
 async fn two_hundred_skus_are_saved_in_one_form_and_codes_are_not_shared() {
     let app = TestApp::start().await;
     app.load("TAKEN", 100, 1).await;

@@ -119,6 +119,13 @@ impl Sheet {
         (prices().min().unwrap_or_default(), prices().max().unwrap_or_default())
     }
 
+    /// The highest id of a value or property, those of retired SKUs among them.
+    pub fn last_id(&self) -> i64 {
+        let ids = |spec: &Spec| spec.values.iter().map(|v| v.id).max().unwrap_or(0).max(spec.id);
+        let values = self.skus.iter().flat_map(|sku| sku.values.iter().copied());
+        self.specs.iter().map(ids).chain(values).max().unwrap_or(0)
+    }
+
     /// The description without its images.
     pub fn content(&self) -> String {
         let text = |block: &Block| match block {

@@ -29,6 +29,8 @@ pub struct Draft {
     pub limit_per_user: String,
     pub sort: String,
     pub rows: Vec<DraftRow>,
+    /// Of values and properties that there were; a new one comes behind it.
+    pub last_id: i64,
     pub fill_price: String,
     pub fill_weight: String,
 }
@@ -98,6 +100,7 @@ impl Draft {
             limit_per_user: number(sheet.limit_per_user),
             sort: sheet.sort.to_string(),
             rows: sheet.skus.iter().map(DraftRow::of).collect(),
+            last_id: sheet.last_id(),
             ..Self::default()
         }
     }
@@ -123,6 +126,7 @@ impl Draft {
             limit_per_user: text("limit_per_user"),
             sort: text("sort"),
             rows: rows(form)?,
+            last_id: 0,
             fill_price: text("fill_price"),
             fill_weight: text("fill_weight"),
         })
@@ -158,12 +162,17 @@ impl Draft {
         rows(&self.clone().arranged()) == rows(self)
     }
 
+    /// The highest id of a value or property that is or was, retired rows among them: a new value
+    /// must not have the id of one that went.
+    pub fn highest_id(&self) -> i64 {
+        let specs = self.specs.iter();
+        let of_specs = specs.flat_map(|s| s.values.iter().map(|(id, _)| *id).chain([s.id]));
+        let of_rows = self.rows.iter().flat_map(|row| row.values.iter().copied());
+        of_specs.chain(of_rows).max().unwrap_or(0).max(self.last_id)
+    }
+
     fn take_more_values(&mut self) {
-        let ids = |spec: &DraftSpec| {
-            let values = spec.values.iter().map(|(id, _)| *id).max();
-            values.unwrap_or(0).max(spec.id)
-        };
-        let mut next = self.specs.iter().map(ids).max().unwrap_or(0);
+        let mut next = self.highest_id();
         for spec in &mut self.specs {
             for value in std::mem::take(&mut spec.more).lines().map(str::trim) {
                 let known = spec.values.iter().any(|(_, there)| there == value);
