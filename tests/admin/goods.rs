@@ -203,6 +203,7 @@ async fn a_stale_form_is_refused_and_shows_both_values() {
     send(&clerk, &place, &fields(&stale)).await.expect(303);
     let seen = detail(&app, goods).await;
     assert_eq!((&seen["name"], &seen["skus"][0]["price_fen"]), (&json!("乙的名字"), &json!(777)));
+    assert_eq!(seen["skus"].as_array().unwrap().len(), 2, "the other one's SKU is still sold");
     app.stop().await;
 }
 
@@ -284,6 +285,40 @@ async fn a_value_removed_another_added() {
     let seen = app.get(&format!("{API}/goods/{goods}"), Some(&token)).await.expect(200).body;
     let blue = seen["skus"].as_array().unwrap().iter().find(|sku| sku["id"] == skus[1]).unwrap();
     assert_eq!((&blue["attr"], &blue["stock"]), (&json!("蓝"), &json!(7)));
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn goods_with_hundreds_of_retired_skus_can_still_be_changed() {
+    let app = TestApp::start().await;
+    let token = token(&app, "robot", &first(Role::Operations)).await;
+    let sheet = |version: Option<i64>, round: usize| {
+        let sku = |n: usize| {
+            json!({"code": format!("{round}-{n}"), "values": [round * 1000 + n],
+            "price_fen": 100})
+        };
+        let value = |n: usize| json!({"id": round * 1000 + n, "value": format!("{round}-{n}")});
+        json!({"version": version, "code": "MANY", "name": "茶", "deduct_stock": "order",
+            "on_sale": true, "skus": (0..100).map(sku).collect::<Vec<_>>(),
+            "specs": [{"id": 1, "name": "色", "values": (0..100).map(value).collect::<Vec<_>>()}]})
+    };
+    let path = format!("{API}/goods");
+    let made = app.post(&path, Some(&token), sheet(None, 1)).await.expect(200);
+    let one = format!("{path}/{}", made.body["goods_id"]);
+    for round in 2..=7 {
+        let seen = app.get(&one, Some(&token)).await.expect(200).body;
+        app.post(&one, Some(&token), sheet(seen["version"].as_i64(), round)).await.expect(200);
+    }
+    let clerk = Clerk::of(&app, "clerk", &first(Role::Operations)).await;
+    let place = format!("{GOODS}/{}", made.body["goods_id"]);
+    let mut form = fields(&clerk.get(&format!("{place}/edit")).await.expect(200).text);
+    assert_eq!(all(&form, "sku-id").len(), 100);
+    set(&mut form, "name", "新名字");
+    send(&clerk, &place, &form).await.expect(303);
+    let seen = app.get(&one, Some(&token)).await.expect(200).body;
+    let skus = seen["skus"].as_array().unwrap();
+    let retired = skus.iter().filter(|sku| sku["retired"] == true).count();
+    assert_eq!((&seen["name"], retired, skus.len()), (&json!("新名字"), 600, 700));
     app.stop().await;
 }
 
