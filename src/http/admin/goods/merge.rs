@@ -1,5 +1,5 @@
-//! A form of goods beside the goods as they are now: what it cannot know, and what somebody else has
-//! added meanwhile.
+//! A form of goods beside the goods as they are now: what it cannot know, and what somebody else
+//! has added meanwhile.
 
 use std::collections::BTreeSet;
 
