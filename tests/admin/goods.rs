@@ -203,6 +203,7 @@ async fn a_stale_form_is_refused_and_shows_both_values() {
     send(&clerk, &place, &fields(&stale)).await.expect(303);
     let seen = detail(&app, goods).await;
     assert_eq!((&seen["name"], &seen["skus"][0]["price_fen"]), (&json!("乙的名字"), &json!(777)));
+    assert_eq!(seen["skus"].as_array().unwrap().len(), 2, "the other one's SKU is still sold");
     app.stop().await;
 }
 
@@ -247,6 +248,77 @@ async fn an_ordered_sku_is_retired_and_its_order_keeps_name_attribute_and_price(
     let page = clerk.get(&place).await.expect(200).text;
     assert!(page.contains("已停用的规格") && page.contains("CS-2"));
     app.audit_is_clean().await;
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn a_value_removed_another_added() {
+    let app = TestApp::start().await;
+    let skus = app
+        .seed(json!({"goods": [{"name": "衬衫", "code": "CS",
+            "specs": [{"name": "颜色", "values": ["红", "蓝"]}],
+            "skus": [{"code": "CS-1", "attr": "红", "price_fen": 100, "stock": 9},
+                     {"code": "CS-2", "attr": "蓝", "price_fen": 200, "stock": 7}]}]}))
+        .await;
+    let goods = goods_of(&app, skus[0]).await;
+    let clerk = Clerk::of(&app, "clerk", &first(Role::Operations)).await;
+    let place = format!("{GOODS}/{goods}");
+    let edit = format!("{place}/edit");
+    let mut form = fields(&clerk.get(&edit).await.expect(200).text);
+    let blue = form.iter().rposition(|(name, _)| name.starts_with("value-")).unwrap();
+    form[blue].1.clear();
+    set(&mut form, "act", "grid");
+    let form = fields(&send(&clerk, &place, &form).await.expect(200).text);
+    send(&clerk, &place, &form).await.expect(303);
+    let mut form = fields(&clerk.get(&edit).await.expect(200).text);
+    let spec = all(&form, "spec")[0].to_owned();
+    set(&mut form, &format!("spec-{spec}-more"), "绿");
+    set(&mut form, "fill_price", "3");
+    set(&mut form, "act", "grid");
+    let form = fields(&send(&clerk, &place, &form).await.expect(200).text);
+    assert_eq!(all(&form, "sku-attr")[..2], ["红", "绿"]);
+    assert_eq!(all(&form, "sku-id")[1], "", "green is new");
+    send(&clerk, &place, &form).await.expect(303);
+    let seen = detail(&app, goods).await;
+    assert_eq!((&seen["skus"][1]["attr"], &seen["skus"][1]["stock"]), (&json!("绿"), &json!(0)));
+    let token = token(&app, "robot", &first(Role::Operations)).await;
+    let seen = app.get(&format!("{API}/goods/{goods}"), Some(&token)).await.expect(200).body;
+    let blue = seen["skus"].as_array().unwrap().iter().find(|sku| sku["id"] == skus[1]).unwrap();
+    assert_eq!((&blue["attr"], &blue["stock"]), (&json!("蓝"), &json!(7)));
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn goods_with_hundreds_of_retired_skus_can_still_be_changed() {
+    let app = TestApp::start().await;
+    let token = token(&app, "robot", &first(Role::Operations)).await;
+    let sheet = |version: Option<i64>, round: usize| {
+        let sku = |n: usize| {
+            json!({"code": format!("{round}-{n}"), "values": [round * 1000 + n],
+            "price_fen": 100})
+        };
+        let value = |n: usize| json!({"id": round * 1000 + n, "value": format!("{round}-{n}")});
+        json!({"version": version, "code": "MANY", "name": "茶", "deduct_stock": "order",
+            "on_sale": true, "skus": (0..100).map(sku).collect::<Vec<_>>(),
+            "specs": [{"id": 1, "name": "色", "values": (0..100).map(value).collect::<Vec<_>>()}]})
+    };
+    let path = format!("{API}/goods");
+    let made = app.post(&path, Some(&token), sheet(None, 1)).await.expect(200);
+    let one = format!("{path}/{}", made.body["goods_id"]);
+    for round in 2..=7 {
+        let seen = app.get(&one, Some(&token)).await.expect(200).body;
+        app.post(&one, Some(&token), sheet(seen["version"].as_i64(), round)).await.expect(200);
+    }
+    let clerk = Clerk::of(&app, "clerk", &first(Role::Operations)).await;
+    let place = format!("{GOODS}/{}", made.body["goods_id"]);
+    let mut form = fields(&clerk.get(&format!("{place}/edit")).await.expect(200).text);
+    assert_eq!(all(&form, "sku-id").len(), 100);
+    set(&mut form, "name", "新名字");
+    send(&clerk, &place, &form).await.expect(303);
+    let seen = app.get(&one, Some(&token)).await.expect(200).body;
+    let skus = seen["skus"].as_array().unwrap();
+    let retired = skus.iter().filter(|sku| sku["retired"] == true).count();
+    assert_eq!((&seen["name"], retired, skus.len()), (&json!("新名字"), 600, 700));
     app.stop().await;
 }
 

@@ -164,6 +164,33 @@ async fn categories_grow_as_a_tree_without_loops_and_are_deleted_when_empty() {
     app.stop().await;
 }
 
+#[actix_web::test]
+async fn of_two_changes_of_the_tree_at_once_one_is_refused() {
+    let app = TestApp::start().await;
+    let clerk = Clerk::of(&app, "clerk", &first(Role::Operations)).await;
+    let place = "/admin/shops/10001/categories";
+    let add = async |name: &str, parent: &str| {
+        clerk.post(place, &[("name", name), ("parent_id", parent)]).await.status
+    };
+    let change = async |id: &str, name: &str, parent: &str| {
+        let fields = [("name", name), ("parent_id", parent)];
+        clerk.post(&format!("{place}/{id}"), &fields).await.status
+    };
+    let delete = async |id: &str| clerk.post(&format!("{place}/{id}/delete"), &[]).await.status;
+    assert_eq!((add("甲", "").await, add("乙", "").await), (303, 303));
+    let ids = app_categories(&clerk, place).await;
+    let moved = tokio::join!(change(&ids[0], "甲", &ids[1]), change(&ids[1], "乙", &ids[0]));
+    assert!(matches!(moved, (303, 422) | (422, 303)), "no loop: {moved:?}");
+    let ids = app_categories(&clerk, place).await;
+    let last = tokio::join!(delete(&ids[1]), add("丙", &ids[1]));
+    assert!(matches!(last, (303, 404) | (422, 303)), "nothing hangs on what went: {last:?}");
+    let ids = app_categories(&clerk, place).await;
+    let last = ids.last().unwrap();
+    let gone = tokio::join!(delete(last), change(last, "丁", ""));
+    assert!(matches!(gone, (303, 404) | (303, 303)), "{gone:?}");
+    app.stop().await;
+}
+
 /// The ids of the categories in the order of the page.
 async fn app_categories(clerk: &Clerk<'_>, place: &str) -> Vec<String> {
     let page = clerk.get(place).await.expect(200).text;

@@ -1,5 +1,7 @@
 //! The grid of SKUs: what becomes of rows when properties change.
 
+use std::collections::BTreeSet;
+
 use super::{SKUS_MAX, SheetSku, Spec, words};
 use crate::domain::money::Money;
 
@@ -25,10 +27,30 @@ pub fn arrange(specs: &[Spec], rows: Vec<SheetSku>) -> Vec<SheetSku> {
     }
     let mut left: Vec<Option<SheetSku>> = rows.into_iter().map(Some).collect();
     let combinations = combinations(specs);
+    let sold: BTreeSet<i64> = left
+        .iter()
+        .flatten()
+        .filter(|sku| !sku.retired && sku.id.is_some())
+        .flat_map(|sku| sku.values.clone())
+        .collect();
+    // A retired one comes back under its own words, or under those of values that are sold: else
+    // the id of a value that went may have been given to another, and its stock with it.
+    let is_its_own = |sku: &SheetSku, wanted: &[i64]| {
+        let words = words(specs, wanted).unwrap_or_default();
+        sku.attr.is_empty() || sku.attr == words || wanted.iter().all(|id| sold.contains(id))
+    };
     let mut found: Vec<Option<SheetSku>> = combinations
         .iter()
-        .map(|wanted| take(&mut left, |sku| same(&sku.values, wanted)))
+        .map(|wanted| take(&mut left, |sku| !sku.retired && same(&sku.values, wanted)))
         .collect();
+    for (wanted, found) in combinations.iter().zip(&mut found) {
+        if found.is_none() {
+            let back = |sku: &SheetSku| {
+                sku.retired && same(&sku.values, wanted) && is_its_own(sku, wanted)
+            };
+            *found = take(&mut left, back);
+        }
+    }
     for (wanted, found) in combinations.iter().zip(&mut found) {
         if found.is_none() {
             let near = |sku: &SheetSku| {

@@ -21,6 +21,8 @@ pub use told::{differences, facts};
 
 /// The most SKUs of one of the goods.
 pub const SKUS_MAX: usize = 500;
+/// The most rows that are written at once: as many again that are retired.
+pub const ROWS_MAX: usize = 2 * SKUS_MAX;
 /// The highest price: ten million yuan.
 pub const PRICE_MAX: Money = Money::from_fen(1_000_000_000);
 /// The largest weight, limit and place in a list.
@@ -117,6 +119,21 @@ impl Sheet {
     pub fn prices(&self) -> (Money, Money) {
         let prices = || self.skus.iter().filter(|sku| !sku.retired).map(|sku| sku.price);
         (prices().min().unwrap_or_default(), prices().max().unwrap_or_default())
+    }
+
+    /// The SKUs that are sold, and of the retired ones those that could be again under the
+    /// properties there are: few enough to be written at once.
+    pub fn within_reach(&self) -> impl Iterator<Item = &SheetSku> {
+        let sold = self.skus.iter().filter(|sku| !sku.retired);
+        let back = |sku: &&SheetSku| sku.retired && is_combination(&self.specs, &sku.values);
+        sold.chain(self.skus.iter().filter(back)).take(SKUS_MAX)
+    }
+
+    /// The highest id of a value or property, those of retired SKUs among them.
+    pub fn last_id(&self) -> i64 {
+        let ids = |spec: &Spec| spec.values.iter().map(|v| v.id).max().unwrap_or(0).max(spec.id);
+        let values = self.skus.iter().flat_map(|sku| sku.values.iter().copied());
+        self.specs.iter().map(ids).chain(values).max().unwrap_or(0)
     }
 
     /// The description without its images.
@@ -216,7 +233,7 @@ impl Sheet {
 
     fn flaws_of_skus(&self, flaws: &mut Vec<Flaw>) {
         let sold = self.skus.iter().filter(|sku| !sku.retired).count();
-        if sold == 0 || self.skus.len() > SKUS_MAX {
+        if sold == 0 || sold > SKUS_MAX || self.skus.len() > ROWS_MAX {
             flaws.push(Flaw::of("skus", "from 1 to 500 are needed"));
         }
         let (mut codes, mut ids, mut combinations) =

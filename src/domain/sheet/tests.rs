@@ -95,6 +95,20 @@ fn a_combination_that_was_retired_stays_so_and_a_row_never_saved_is_forgotten() 
     assert_eq!(rows(&grid), [(Some(11), "红", true), (None, "蓝", false)]);
 }
 
+#[test]
+fn a_value_that_has_the_id_of_one_that_went_does_not_take_its_sku() {
+    let green = spec(1, "颜色", &[(2, "红"), (3, "绿")]);
+    let red = SheetSku { attr: "红".into(), ..sku(11, &[2]) };
+    let blue = SheetSku { attr: "蓝".into(), retired: true, ..sku(12, &[3]) };
+    let grid = arrange(&[green], vec![red.clone(), blue.clone()]);
+    assert_eq!(rows(&grid), [(Some(11), "红", false), (None, "绿", false), (Some(12), "蓝", true)]);
+    let back = spec(1, "颜色", &[(2, "红"), (3, "蓝")]);
+    let grid = arrange(&[back], vec![red.clone(), blue.clone()]);
+    assert_eq!(rows(&grid), [(Some(11), "红", false), (Some(12), "蓝", true)]);
+    let sheet = sheet(vec![spec(1, "颜色", &[(2, "红")])], vec![red, blue]);
+    assert_eq!(sheet.last_id(), 3);
+}
+
 #[track_caller]
 fn refused(change: impl FnOnce(&mut Sheet), field: &str, row: Option<usize>) {
     let colour = spec(1, "颜色", &[(2, "红"), (3, "蓝")]);

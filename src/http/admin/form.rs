@@ -10,10 +10,12 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use super::upload::Upload;
 use crate::http::error::{ApiError, Code};
 
-/// The longest form: one of 200 SKUs must fit.
-pub const FORM_MAX: usize = 256 * 1024;
-/// The most fields of a form.
-const FIELDS_MAX: usize = 4_000;
+/// The longest form: one of 500 SKUs must fit, and as many that they replace.
+pub const FORM_MAX: usize = 1024 * 1024;
+/// The longest form of somebody who is not logged in.
+pub const PUBLIC_FORM_MAX: usize = 64 * 1024;
+/// The most fields of a form: eight of each SKU, and the rest of the goods.
+const FIELDS_MAX: usize = 10_000;
 /// The field that proves that the form is one of this session.
 pub const TOKEN: &str = "form_token";
 

@@ -17,7 +17,7 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, web}
 use subtle::ConstantTimeEq as _;
 
 use super::access::{Access, Entry, Face};
-use super::form::{FORM_MAX, Form, TOKEN};
+use super::form::{FORM_MAX, Form, PUBLIC_FORM_MAX, TOKEN};
 use super::render::{self, Shown};
 use super::texts::Tongue;
 use super::{AdminState, session, upload};
@@ -395,7 +395,8 @@ async fn read_form(request: &mut ServiceRequest, takes_files: bool) -> Result<Fo
     if has_files {
         return upload::read(request.headers(), payload).await;
     }
-    let bytes = extract::body(request.request(), payload, FORM_MAX).await?;
+    let max = if access == Access::Public { PUBLIC_FORM_MAX } else { FORM_MAX };
+    let bytes = extract::body(request.request(), payload, max).await?;
     Form::parse(&bytes)
 }
 

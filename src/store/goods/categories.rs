@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use entity::category::{Column, Entity, Model};
 use entity::goods;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait,
@@ -120,6 +120,27 @@ pub async fn has_goods(
     Ok(one.is_some())
 }
 
+/// Before a change of the tree: those of one shop are made one after another, in all processes,
+/// since each begins by writing the row of the shop. What stands above the place was looked at
+/// before, so each of it must still hang where it hung, or nothing is written: two moves at once
+/// cannot make a loop, and nothing is hung on what went.
+pub fn if_above_is_still(backend: DbBackend, wxapp: WxappId, above: &[&Branch]) -> Write {
+    let touch = entity::wxapp::Entity::update_many()
+        .filter(entity::wxapp::Column::Id.eq(wxapp.get()))
+        .col_expr(entity::wxapp::Column::Version, Expr::col(entity::wxapp::Column::Version).add(1));
+    let still = |branch: &&Branch| {
+        let parent = branch.parent.map_or(0, CategoryId::get);
+        let same = Entity::update_many()
+            .col_expr(Column::ParentId, Expr::value(parent))
+            .filter(Column::Id.eq(branch.id.get()))
+            .filter(Column::WxappId.eq(wxapp.get()))
+            .filter(Column::ParentId.eq(parent));
+        Write::must_meet(same.build(backend))
+    };
+    let all = Write::must_meet(touch.build(backend));
+    above.iter().map(still).fold(all, Write::then)
+}
+
 /// A new category. The database refuses a name that another one beside it has.
 pub fn insert(
     backend: DbBackend,
@@ -148,13 +169,25 @@ pub fn update(backend: DbBackend, wxapp: WxappId, id: CategoryId, terms: &Catego
         .col_expr(Column::Sort, Expr::value(terms.sort))
         .filter(Column::Id.eq(id.get()))
         .filter(Column::WxappId.eq(wxapp.get()));
-    Write::one(update.build(backend))
+    Write::must_meet(update.build(backend))
 }
 
-/// Deletes one on which nothing hangs; callers have looked.
+/// Deletes one on which nothing hangs, or is refused.
 pub fn delete(backend: DbBackend, wxapp: WxappId, id: CategoryId) -> Write {
+    let below = Entity::find()
+        .select_only()
+        .column(Column::ParentId)
+        .filter(Column::WxappId.eq(wxapp.get()))
+        .filter(Column::ParentId.eq(id.get()));
+    let within = goods::Entity::find()
+        .select_only()
+        .column(goods::Column::CategoryId)
+        .filter(goods::Column::WxappId.eq(wxapp.get()))
+        .filter(goods::Column::CategoryId.eq(id.get()));
     let delete = Entity::delete_many()
         .filter(Column::Id.eq(id.get()))
-        .filter(Column::WxappId.eq(wxapp.get()));
-    Write::one(delete.build(backend))
+        .filter(Column::WxappId.eq(wxapp.get()))
+        .filter(Column::Id.not_in_subquery(below.into_query()))
+        .filter(Column::Id.not_in_subquery(within.into_query()));
+    Write::must_meet(delete.build(backend))
 }

@@ -145,20 +145,38 @@ fn told_of(branch: &Branch) -> Value {
     json!({"name": branch.name, "parent_id": parent, "sort": branch.sort})
 }
 
-/// Writes, with its entry in the log. `false`: the form was sent before.
+/// Writes, with its entry in the log; nothing happens when the form was sent before. When the
+/// database refuses it the tree has changed since it was looked at, and is looked at again.
 async fn write(
     app: &AppState,
     staff: &Staff,
     (write, noted): (Write, Noted),
     key: &str,
-) -> Result<bool, Refused> {
+    why: impl FnOnce(&[Branch]) -> Refused,
+) -> Result<(), Refused> {
     let entry = log::keyed(app, staff, noted, key).await?;
     let written = log::once(app, entry.then(write)).await?;
-    if !written && !log::has_acted(app, staff, key).await? {
-        // Somebody was faster with the name.
-        return Err(Refused::Taken);
+    if written || log::has_acted(app, staff, key).await? {
+        return Ok(());
     }
-    Ok(written)
+    Err(why(&tree(app, staff).await?))
+}
+
+/// Why a category could not be written over a tree that has changed: what is wrong with it now,
+/// or a name that somebody was faster with.
+fn refusal(tree: &[Branch], own: Option<i64>, body: &CategoryBody) -> Refused {
+    let own = match own.map(|id| find(tree, id)).transpose() {
+        Ok(own) => own,
+        Err(gone) => return gone.into(),
+    };
+    terms(tree, own, body).err().unwrap_or(Refused::Taken)
+}
+
+/// What stands above a place, from below.
+fn above(tree: &[Branch], parent: Option<CategoryId>) -> Vec<&Branch> {
+    let find = |id: CategoryId| tree.iter().find(|branch| branch.id == id);
+    let up = |branch: &&Branch| branch.parent.and_then(find);
+    std::iter::successors(parent.and_then(find), up).take(DEPTH_MAX).collect()
 }
 
 async fn add(
@@ -177,7 +195,10 @@ async fn add(
     let about = About("category", id.get());
     let noted = Noted { what: "add_category", about, before: json!({}), after: told(&terms) };
     let insert = categories::insert(app.readers.backend(), shop, id, &terms, app.clock.now());
-    write(app, staff, (insert, noted), key).await?;
+    let still =
+        categories::if_above_is_still(app.readers.backend(), shop, &above(&tree, terms.parent));
+    let why = |tree: &[Branch]| refusal(tree, None, body);
+    write(app, staff, (still.then(insert), noted), key, why).await?;
     Ok(id)
 }
 
@@ -198,8 +219,10 @@ async fn change(
         after: told(&terms),
     };
     let update = categories::update(app.readers.backend(), shop, own.id, &terms);
-    write(app, staff, (update, noted), key).await?;
-    Ok(())
+    let still =
+        categories::if_above_is_still(app.readers.backend(), shop, &above(&tree, terms.parent));
+    let why = |tree: &[Branch]| refusal(tree, Some(id), body);
+    write(app, staff, (still.then(update), noted), key, why).await
 }
 
 async fn delete(app: &AppState, staff: &Staff, id: i64, key: &str) -> Result<(), Refused> {
@@ -212,8 +235,9 @@ async fn delete(app: &AppState, staff: &Staff, id: i64, key: &str) -> Result<(),
     let about = About("category", id);
     let noted = Noted { what: "delete_category", about, before: told_of(own), after: json!({}) };
     let gone = categories::delete(app.readers.backend(), shop, own.id);
-    write(app, staff, (gone, noted), key).await?;
-    Ok(())
+    let still = categories::if_above_is_still(app.readers.backend(), shop, &[]);
+    let why = |tree: &[Branch]| find(tree, id).map_or_else(Refused::from, |_| Refused::Used);
+    write(app, staff, (still.then(gone), noted), key, why).await
 }
 
 #[derive(Template)]

@@ -5,7 +5,9 @@ use super::{moment, moment_text};
 use crate::domain::goods::DeductStock;
 use crate::domain::id::{CategoryId, SkuId};
 use crate::domain::money::Money;
-use crate::domain::sheet::{Block, Flaw, SKUS_MAX, Sheet, SheetSku, Spec, SpecValue, arrange};
+use crate::domain::sheet::{
+    Block, Flaw, ROWS_MAX, SKUS_MAX, Sheet, SheetSku, Spec, SpecValue, arrange,
+};
 use crate::domain::time::Timestamp;
 use crate::http::admin::form::Form;
 use crate::http::admin::render::Trouble;
@@ -29,6 +31,10 @@ pub struct Draft {
     pub limit_per_user: String,
     pub sort: String,
     pub rows: Vec<DraftRow>,
+    /// Of values and properties that there were; a new one comes behind it.
+    pub last_id: i64,
+    /// Codes of the SKUs that are there, those that the form leaves off among them.
+    pub codes: Vec<String>,
     pub fill_price: String,
     pub fill_weight: String,
 }
@@ -97,7 +103,8 @@ impl Draft {
             sale_ends_at: time(sheet.sale_ends_at),
             limit_per_user: number(sheet.limit_per_user),
             sort: sheet.sort.to_string(),
-            rows: sheet.skus.iter().map(DraftRow::of).collect(),
+            rows: sheet.within_reach().map(DraftRow::of).collect(),
+            last_id: sheet.last_id(),
             ..Self::default()
         }
     }
@@ -123,6 +130,8 @@ impl Draft {
             limit_per_user: text("limit_per_user"),
             sort: text("sort"),
             rows: rows(form)?,
+            last_id: 0,
+            codes: Vec::new(),
             fill_price: text("fill_price"),
             fill_weight: text("fill_weight"),
         })
@@ -144,7 +153,8 @@ impl Draft {
             };
             DraftRow { values: sku.values, attr, retired: sku.retired, ..typed }
         };
-        self.rows = grid.into_iter().map(row).collect();
+        // The retired ones come last; what is left off stays as it is.
+        self.rows = grid.into_iter().take(ROWS_MAX).map(row).collect();
         self.fill();
         self
     }
@@ -158,12 +168,17 @@ impl Draft {
         rows(&self.clone().arranged()) == rows(self)
     }
 
+    /// The highest id of a value or property that is or was, retired rows among them: a new value
+    /// must not have the id of one that went.
+    pub fn highest_id(&self) -> i64 {
+        let specs = self.specs.iter();
+        let of_specs = specs.flat_map(|s| s.values.iter().map(|(id, _)| *id).chain([s.id]));
+        let of_rows = self.rows.iter().flat_map(|row| row.values.iter().copied());
+        of_specs.chain(of_rows).max().unwrap_or(0).max(self.last_id)
+    }
+
     fn take_more_values(&mut self) {
-        let ids = |spec: &DraftSpec| {
-            let values = spec.values.iter().map(|(id, _)| *id).max();
-            values.unwrap_or(0).max(spec.id)
-        };
-        let mut next = self.specs.iter().map(ids).max().unwrap_or(0);
+        let mut next = self.highest_id();
         for spec in &mut self.specs {
             for value in std::mem::take(&mut spec.more).lines().map(str::trim) {
                 let known = spec.values.iter().any(|(_, there)| there == value);
@@ -200,7 +215,7 @@ impl Draft {
             while self.rows[place].code.is_empty() {
                 let code = format!("{}-{next}", self.code);
                 next += 1;
-                if !self.rows.iter().any(|row| row.code == code) {
+                if !self.rows.iter().any(|row| row.code == code) && !self.codes.contains(&code) {
                     self.rows[place].code = code;
                 }
             }
@@ -362,7 +377,7 @@ impl DraftSpec {
 }
 
 impl DraftRow {
-    fn of(sku: &SheetSku) -> Self {
+    pub fn of(sku: &SheetSku) -> Self {
         let amount =
             |amount: Money| if amount.is_zero() { String::new() } else { amount.to_string() };
         Self {
@@ -440,7 +455,7 @@ fn specs(form: &Form) -> Result<Vec<DraftSpec>, ApiError> {
 fn rows(form: &Form) -> Result<Vec<DraftRow>, ApiError> {
     let broken = || ApiError::invalid("skus", "the form is not whole");
     let count = form.values("sku-code").len();
-    if count > SKUS_MAX {
+    if count > ROWS_MAX {
         return Err(ApiError::new(Code::TooLarge).with("max_skus", SKUS_MAX));
     }
     let retired = form.values("sku-retired");

@@ -86,10 +86,7 @@ impl EditPage {
     fn specs(&self) -> Vec<DraftSpec> {
         let mut specs = self.draft.specs.clone();
         if specs.len() < SPECS_MAX {
-            let ids = specs
-                .iter()
-                .flat_map(|spec| spec.values.iter().map(|(id, _)| *id).chain([spec.id]));
-            let id = ids.max().unwrap_or(0) + 1;
+            let id = self.draft.highest_id() + 1;
             specs.push(DraftSpec { id, ..DraftSpec::default() });
         }
         specs
@@ -148,7 +145,7 @@ pub async fn create_form(
     staff: Staff,
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
-    post(&app, &staff, None, &form).await
+    post(&app, &staff, None, Draft::typed(&form)?, &form).await
 }
 
 pub async fn save_form(
@@ -161,17 +158,18 @@ pub async fn save_form(
     let goods = find(&app, &staff, at).await?;
     // A form without a version is one of goods that nobody has read.
     let version = form.value("version").parse().unwrap_or(0);
-    post(&app, &staff, Some((goods.id, version)), &form).await
+    let draft = Draft::typed(&form)?.over(&goods.sheet);
+    post(&app, &staff, Some((goods.id, version)), draft, &form).await
 }
 
 async fn post(
     app: &AppState,
     staff: &Staff,
     over: Option<(GoodsId, i64)>,
+    draft: Draft,
     form: &Form,
 ) -> Result<HttpResponse, ApiError> {
     let g = staff.tongue.goods();
-    let draft = Draft::typed(form)?;
     let frame = || Frame::of(staff, "goods");
     if form.value("act") == "grid" {
         let frame = frame().notice(Some(g.grid_updated));
@@ -273,6 +271,7 @@ async fn stale(
     let conflicts = names.into_iter().map(conflict).collect();
     let text = staff.tongue.word("refusal", "stale");
     let frame = Frame::of(staff, "goods").problems(vec![Trouble::new("conflict", text)]);
+    let draft = draft.with_added(&now.sheet, &mine).arranged();
     let page = page(app, staff, Some((id, now.version)), (frame, draft)).await?;
     let page = EditPage { conflicts, ..page };
     render::page_with(StatusCode::CONFLICT, &page)

@@ -8,6 +8,7 @@ mod draft;
 pub(super) mod edit;
 pub(super) mod ledger;
 pub(super) mod list;
+mod merge;
 pub(super) mod stock;
 
 use std::future::{Ready, ready};
