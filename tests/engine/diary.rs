@@ -18,7 +18,7 @@ use crate::support::{Reply, Shopper};
 /// A shop that has not died after so many orders is not going to.
 const TURNS_MAX: usize = 2_000;
 /// How often a quiet shop is asked for an order, and how long it is left alone in between.
-const ASKS_MAX: usize = 100;
+const ASKS_MAX: usize = 600;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What one buyer has asked for, and what he was told.

@@ -245,7 +245,7 @@ async fn pass(
         _ => Some(known(app, admin, request, &entry).await?),
     };
     let form = match sends_form {
-        true => Some(read_form(request, entry.takes_files).await?),
+        true => Some(read_form(request, &entry).await?),
         false => None,
     };
     if let Some(staff) = staff {
@@ -384,9 +384,9 @@ async fn shop(
 }
 
 /// Files are read where the route says so; elsewhere a form is small.
-async fn read_form(request: &mut ServiceRequest, takes_files: bool) -> Result<Form, ApiError> {
+async fn read_form(request: &mut ServiceRequest, entry: &Entry) -> Result<Form, ApiError> {
     let has_files = upload::is_multipart(request.headers());
-    if has_files && !takes_files {
+    if has_files && !entry.takes_files {
         return Err(ApiError::invalid("Content-Type", "no files are taken here"));
     }
     let mut payload = request.take_payload();
@@ -395,7 +395,7 @@ async fn read_form(request: &mut ServiceRequest, takes_files: bool) -> Result<Fo
     if has_files {
         return upload::read(request.headers(), payload).await;
     }
-    let max = if access == Access::Public { PUBLIC_FORM_MAX } else { FORM_MAX };
+    let max = if entry.access == Access::Public { PUBLIC_FORM_MAX } else { FORM_MAX };
     let bytes = extract::body(request.request(), payload, max).await?;
     Form::parse(&bytes)
 }
