@@ -145,11 +145,14 @@ async fn a_server_that_goes_down_is_ready_for_nobody_and_finishes_the_request_th
     let body = buyer.order_body(&[(sku, 1)]).to_string();
     let head = format!(
         "POST /api/v1/orders HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer {}\r\n\
-         Idempotency-Key: k\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+         Idempotency-Key: k\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
         buyer.token,
         body.len()
     );
     let mut ordering = connect(&shop, &head);
+    // A connection on which nothing has been read yet would be closed at once.
+    assert!(answer(&mut ordering).starts_with("HTTP/1.1 100"));
     let ready = "GET /readyz HTTP/1.1\r\nHost: shop\r\n\r\n";
     let mut balancer = connect(&shop, ready);
     assert!(answer(&mut balancer).starts_with("HTTP/1.1 200"));
