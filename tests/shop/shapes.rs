@@ -16,7 +16,8 @@ const PLACE: &str = "name phone province city district detail";
 const ADDRESS: &str = "id name phone province city district detail is_default";
 const PAYMENT: &str = "timeStamp nonceStr package signType paySign";
 const GOODS_ITEM: &str = "id name image_url price_min_fen price_max_fen sales sold_out";
-const GOODS: &str = "id name images content deduct_stock status specs skus sale limit_per_user";
+const GOODS: &str =
+    "id name images blocks content deduct_stock status specs skus sale limit_per_user";
 const SKU: &str = "id spec_value_ids attr code price_fen line_price_fen stock weight_g image_url";
 
 /// The object has exactly these fields.
