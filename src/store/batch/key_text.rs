@@ -106,8 +106,8 @@ fn delete(backend: DbBackend, count: usize) -> String {
     format!("DELETE FROM idempotency WHERE {}", are(backend, count))
 }
 
-/// As alternatives of whole keys: what this one locks was tried with crossing carts of several
-/// processes, again and again without a deadlock.
+/// As alternatives of whole keys. A list of one pair is no range to MariaDB where something is
+/// deleted: it then walks, and locks, all keys of the mini-program, those of other processes too.
 fn delete_on_mysql<'a>(
     wxapp: WxappId,
     operation: Operation,

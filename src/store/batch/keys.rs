@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::domain::fold::tests::world::*;
     use crate::store::db::begin_write;
-    use crate::store::test_databases::TestReaders;
+    use crate::store::test_databases::{Kind, TestReaders};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
 
@@ -220,6 +220,25 @@ mod tests {
         txn.commit().await.unwrap();
         let found = bindings(&readers, &refs.iter().collect::<Vec<_>>()).await.unwrap();
         assert_eq!(found.len(), refs.len() - 300);
+    }
+
+    /// Else two processes that give keys back wait for each other.
+    #[tokio::test]
+    async fn whoever_gives_a_key_back_locks_no_other_on_mariadb() {
+        if Kind::chosen() != Kind::Mariadb {
+            return;
+        }
+        let readers = TestReaders::small().await;
+        claim(&readers, &orders(1_001, 1..=100)).await;
+        let refs: Vec<KeyRef> = (1..=4).map(|n| key(1, &n.to_string())).collect();
+        for count in 1..=4 {
+            let asked: Vec<&KeyRef> = refs[..count].iter().collect();
+            let [mut delete] = statements(readers.db(), Text::Delete, &asked).try_into().unwrap();
+            delete.sql.insert_str(0, "EXPLAIN ");
+            let plan = readers.db().query_one_raw(delete).await.unwrap().unwrap();
+            let rows: String = plan.try_get("", "rows").unwrap();
+            assert!(rows.parse::<i64>().unwrap() <= 4, "{count} of 100 keys: {rows} are looked at");
+        }
     }
 
     /// Keys differ by each of their four parts, and by the case of a letter.
