@@ -51,12 +51,22 @@ pub fn arrange(specs: &[Spec], rows: Vec<SheetSku>) -> Vec<SheetSku> {
             *found = take(&mut left, back);
         }
     }
+    // Rows that have words and no values yet are known by their words. One alone gets the first
+    // combination, as what all were until now; of several nobody knows which is which.
+    let has_no_values = |sku: &SheetSku| !sku.retired && sku.values.is_empty();
+    let alone = left.iter().flatten().filter(|sku| has_no_values(sku)).count() == 1;
+    for (wanted, found) in combinations.iter().zip(&mut found) {
+        if found.is_none() {
+            let words = words(specs, wanted).unwrap_or_default();
+            *found = take(&mut left, |sku| has_no_values(sku) && sku.attr == words);
+        }
+    }
     for (wanted, found) in combinations.iter().zip(&mut found) {
         if found.is_none() {
             let near = |sku: &SheetSku| {
                 !sku.retired && (within(&sku.values, wanted) || within(wanted, &sku.values))
             };
-            *found = take(&mut left, near);
+            *found = take(&mut left, |sku| near(sku) && (alone || !has_no_values(sku)));
         }
     }
     let row = |(values, found): (Vec<i64>, Option<SheetSku>)| {

@@ -46,6 +46,17 @@ fn rows(skus: &[SheetSku]) -> Vec<(Option<i64>, &str, bool)> {
 }
 
 #[test]
+fn skus_that_had_words_only_are_known_by_them_and_not_by_their_place() {
+    let named = |id, attr: &str| SheetSku { attr: attr.into(), ..sku(id, &[]) };
+    let colour = spec(1, "颜色", &[(2, "蓝"), (3, "红")]);
+    let grid = arrange(std::slice::from_ref(&colour), vec![named(11, "红"), named(12, "蓝")]);
+    assert_eq!(rows(&grid), [(Some(12), "蓝", false), (Some(11), "红", false)]);
+    let grid = arrange(&[colour], vec![named(11, "红"), named(12, "绿")]);
+    let expected = [(None, "蓝", false), (Some(11), "红", false), (Some(12), "绿", true)];
+    assert_eq!(rows(&grid), expected, "green is retired, and not called blue");
+}
+
+#[test]
 fn a_sku_keeps_its_id_when_properties_come_go_and_change() {
     let colour = spec(1, "颜色", &[(2, "红"), (3, "蓝")]);
     let size = spec(4, "尺寸", &[(5, "大"), (6, "小")]);
